@@ -263,6 +263,23 @@ class NotConnected(DenizenError):
     is_retryable = True
 
 
+# What only a caller's own side can tell.
+
+
+class InvalidUrl(DenizenError):
+    """The server's URL that a client was given can't be read."""
+
+    code = "invalid_url"
+    status = 400
+
+
+class InvalidResult(DenizenError):
+    """A result doesn't fit the return hint of the class that the caller holds; the call has run."""
+
+    code = "invalid_result"
+    status = 502
+
+
 # What the actor's author has to mend.
 
 

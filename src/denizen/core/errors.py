@@ -97,10 +97,19 @@ class InvalidArguments(DenizenError):
 
 
 class MalformedMessage(DenizenError):
-    """The frame or body isn't what the protocol says."""
+    """The frame or body isn't what the protocol says.
+
+    `call_id` is the call that the frame was, where so much could be read: it is answered with this
+    error. It is None where the error belongs to no call.
+    """
 
     code = "malformed_message"
     status = 400
+    call_id: int | None = None
+
+    def __init__(self, message: str, *, metadata: Any = None, call_id: int | None = None) -> None:
+        super().__init__(message, metadata=metadata)
+        self.call_id = call_id
 
 
 class MessageTooLong(DenizenError):
@@ -180,6 +189,27 @@ class MethodNotAllowed(DenizenError):
     status = 405
 
 
+class UpgradeRequired(DenizenError):
+    """The path is for WebSocket connections: ask for an upgrade, version 13."""
+
+    code = "upgrade_required"
+    status = 426
+
+
+class HeadTooLarge(DenizenError):
+    """The request's head is larger than the limit."""
+
+    code = "head_too_large"
+    status = 431
+
+
+class RequestTimedOut(DenizenError):
+    """The request's body wasn't sent in time."""
+
+    code = "request_timed_out"
+    status = 408
+
+
 class Forbidden(DenizenError):
     """The request's principal, host name or origin may not do that."""
 
@@ -211,6 +241,14 @@ class Overloaded(DenizenError):
     code = "overloaded"
     status = 503
     close_code = 1013
+    is_retryable = True
+
+
+class TooManyRequests(DenizenError):
+    """The connection sends requests faster than it may."""
+
+    code = "too_many_requests"
+    status = 429
     is_retryable = True
 
 
@@ -386,6 +424,13 @@ class KeyTooLarge(StoreError):
 
     code = "store_key_too_large"
     status = 413
+
+
+class KeyReserved(StoreError):
+    """A storage key lies in the range that a store keeps for itself (it begins with FF)."""
+
+    code = "store_key_reserved"
+    status = 400
 
 
 class ValueTooLarge(StoreError):

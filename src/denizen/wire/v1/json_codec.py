@@ -1,0 +1,168 @@
+"""Protocol v1 in JSON: text frames, UTF-8. Also the JSON of plain HTTP, by the same rules.
+
+Bytes are base64 text, times RFC 3339 text, integers as they are. Of two equal keys the last one
+counts, as in every JavaScript. The depth is judged before a decoder that recurses sees the payload.
+"""
+
+import re
+from itertools import accumulate
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from denizen.core.errors import MalformedMessage
+from denizen.core.limits import DEFAULT, Limits
+from denizen.wire.v1.codec import (
+    SERVER_NESTING_MAX,
+    client_frame,
+    malformed,
+    plain_metadata,
+    sendable,
+    server_frame,
+)
+from denizen.wire.v1.frames import (
+    CALL_ID_MAX,
+    CallFrame,
+    ClientEnvelope,
+    ClientFrame,
+    ErrorFrame,
+    FailureFrame,
+    IdentifiedEnvelope,
+    ServerEnvelope,
+    ServerFrame,
+    SubscribeFrame,
+)
+from denizen.wire.values import plain, unpack
+
+_encode = msgspec.json.Encoder().encode
+_decode_client = msgspec.json.Decoder(ClientEnvelope).decode
+_decode_id = msgspec.json.Decoder(IdentifiedEnvelope).decode
+_decode_server = msgspec.json.Decoder(ServerEnvelope).decode
+
+# What the decoders raise: not JSON or not the shape; not UTF-8.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_TO_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
+
+_CALL_HEAD = re.compile(
+    rb'\s*\{\s*"body"\s*:\s*\{\s*"rr"\s*:\s*\{\s*"i"\s*:\s*(0|[1-9][0-9]{0,15})\s*[,}]'
+)
+
+
+class JsonCodec:
+    """The `json` encoding of protocol v1."""
+
+    name: Final = "json"
+    is_binary: Final = False
+
+    def __init__(self, limits: Limits = DEFAULT) -> None:
+        self._limits = limits
+        self._nesting_max = limits.nesting_max
+
+    def decode_client_frame(self, payload: bytes) -> ClientFrame:
+        """See `Codec`."""
+        if is_too_deep(payload, self._nesting_max):
+            reason = f"it is nested more than {self._nesting_max} levels deep"
+            raise malformed(reason, _call_id_at_head(payload))
+        try:
+            body = _decode_client(payload).body
+        except _UNREADABLE as error:
+            raise malformed(error, _call_id(payload)) from None
+        return client_frame(body, self._limits)
+
+    def encode_output(self, call_id: int, packed: bytes) -> bytes:
+        """See `Codec`."""
+        return b'{"body":{"ro":{"i":%d,"o":%b}}}' % (call_id, encode_json_value(packed))
+
+    def encode_error(self, call_id: int, code: str, message: str, metadata: Any = UNSET) -> bytes:
+        """See `Codec`."""
+        frame = ErrorFrame(call_id, sendable(code), sendable(message), plain_metadata(metadata))
+        return b'{"body":{"re":%b}}' % _encode(frame)
+
+    def encode_event(self, name: str, packed_args: bytes) -> bytes:
+        """See `Codec`."""
+        return b'{"body":{"ev":{"n":%b,"a":%b}}}' % (
+            _encode(name),
+            encode_json_value(packed_args),
+        )
+
+    def encode_failure(self, code: str, message: str, metadata: Any = UNSET) -> bytes:
+        """See `Codec`."""
+        frame = FailureFrame(sendable(code), sendable(message), plain_metadata(metadata))
+        return b'{"body":{"er":%b}}' % _encode(frame)
+
+    def encode_call(self, call_id: int, action: str, args: list[Any]) -> bytes:
+        """See `Codec`."""
+        return b'{"body":{"rr":%b}}' % _encode(CallFrame(call_id, action, plain(args)))
+
+    def encode_subscribe(self, event: str, is_on: bool) -> bytes:
+        """See `Codec`."""
+        return b'{"body":{"sr":%b}}' % _encode(SubscribeFrame(event, is_on))
+
+    def decode_server_frame(self, payload: bytes) -> ServerFrame:
+        """See `Codec`."""
+        if is_too_deep(payload, SERVER_NESTING_MAX):
+            raise malformed(f"it is nested more than {SERVER_NESTING_MAX} levels deep")
+        try:
+            body = _decode_server(payload).body
+        except _UNREADABLE as error:
+            raise malformed(error) from None
+        return server_frame(body)
+
+
+def encode_json_value(packed: bytes) -> bytes:
+    """The JSON of a packed value, by the rules of the `json` frames."""
+    return _encode(unpack(packed))
+
+
+class _ArgsBody(msgspec.Struct, gc=False):
+    args: list[Any] = []
+
+
+_decode_args = msgspec.json.Decoder(_ArgsBody).decode
+
+
+def decode_json_args(body: bytes, limits: Limits = DEFAULT) -> list[Any]:
+    """The arguments in the body of a plain HTTP call; `[]` where the body or `args` is absent.
+
+    Raises `MalformedMessage`.
+    """
+    if not body:
+        return []
+    if is_too_deep(body, limits.nesting_max):
+        raise _malformed_body(f"it is nested more than {limits.nesting_max} levels deep")
+    try:
+        return _decode_args(body).args
+    except _UNREADABLE as error:
+        raise _malformed_body(str(error)) from None
+
+
+def _malformed_body(reason: str) -> MalformedMessage:
+    return MalformedMessage(f'The body isn\'t JSON like {{"args": [...]}}: {reason}')
+
+
+def is_too_deep(payload: bytes, nesting_max: int) -> bool:
+    """Whether arrays and objects in the text nest deeper than `nesting_max`; one linear pass."""
+    # Most frames end here: without so many brackets it can't be.
+    if len(payload) <= nesting_max or payload.count(b"[") + payload.count(b"{") <= nesting_max:
+        return False
+    brackets = _STRING.sub(b"", payload).translate(_TO_STEPS, _ALL_BUT_BRACKETS)
+    return max(accumulate(memoryview(brackets).cast("b")), default=0) > nesting_max
+
+
+def _call_id(payload: bytes) -> int | None:
+    """The id of a call that is malformed elsewhere, None where it can't be read."""
+    try:
+        return _decode_id(payload).call_id
+    except _UNREADABLE:
+        return _call_id_at_head(payload)
+
+
+def _call_id_at_head(payload: bytes) -> int | None:
+    """The id where clients put it, in a frame whose rest need not even be JSON."""
+    head = _CALL_HEAD.match(payload)
+    call_id = int(head[1]) if head is not None else None
+    return call_id if call_id is not None and call_id <= CALL_ID_MAX else None

@@ -157,7 +157,9 @@ class DataPlane:
 
     def call(self, actor: Counter, payload: memoryview, write: Any) -> None:
         request = decode_frame(payload).body.rr
-        coroutine: Coroutine[Any, Any, Any] = ACTIONS[request.n](actor, *decode_arguments(request.a))
+        coroutine: Coroutine[Any, Any, Any] = ACTIONS[request.n](
+            actor, *decode_arguments(request.a)
+        )
         before = actor.state.count
         try:
             coroutine.send(None)

@@ -55,14 +55,14 @@ bool read_upgrade(Connection *connection) {
     return true;
 }
 
-void write_call(const Options *options, Connection *connection, uint32_t id) {
+void write_call(const Options *options, Connection *connection, uint32_t id, const char *action) {
     static uint64_t value;
     char text[4096];
     int size;
     switch (options->dialect) {
     case WEBSOCKET:
         size = snprintf(text, sizeof text, "{\"body\":{\"rr\":{\"i\":%u,\"n\":\"%s\",\"a\":%s}}}", id,
-                        options->action, options->arguments);
+                        action, options->arguments);
         if (size < 0 || (size_t)size >= sizeof text) fail("the arguments are too long");
         write_frame(connection, TEXT, text, (size_t)size);
         return;

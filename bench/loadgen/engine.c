@@ -61,20 +61,20 @@ static void flush_out(Connection *connection) {
     epoll_ctl(poller, EPOLL_CTL_MOD, connection->fd, &event);
 }
 
-static void start_call(Connection *connection) {
+static void start_call(Connection *connection, const char *action) {
     uint32_t id = connection->next_id++;
     uint64_t *slot = &connection->sent_at[id & slot_mask];
     if (*slot) on_wire_error(connection, "a call stayed unanswered while its successors were");
     *slot = options->work == CREATE ? connection->opened_at : now;
     connection->in_flight++;
     in_flight++;
-    write_call(options, connection, id);
+    write_call(options, connection, id, action);
 }
 
 static void fill(Connection *connection) {
     if (phase == DRAINING || connection->state != OPEN || !is_publisher(connection)) return;
     uint32_t depth = options->work == CREATE ? connection->next_id == 0 : options->depth;
-    while (connection->in_flight < depth) start_call(connection);
+    while (connection->in_flight < depth) start_call(connection, options->action);
 }
 
 static void open_connection(Connection *connection) {
@@ -104,7 +104,7 @@ static void on_open(Connection *connection) {
         fill(connection);
     } else if (!is_publisher(connection)) {
         write_subscription(options, connection);
-        start_call(connection); /* its reply says that the subscription is in force */
+        start_call(connection, "ready"); /* its reply says that the subscription is in force */
     } else {
         ready_count++;
     }
@@ -254,4 +254,5 @@ void run_load(const Options *run_options, Result *run_result) {
     }
     result->unanswered = in_flight;
     result->exact = check_ledgers();
+    result->last_value = ledgers[0].max;
 }

@@ -61,6 +61,7 @@ typedef struct {
 
 typedef struct {
     uint64_t replies, events, errors, gaps, unanswered, all_replies;
+    int64_t last_value; /* the highest result of the first actor */
     double seconds, cpu_s;
     bool exact;
     Histogram latency;
@@ -78,7 +79,7 @@ void buffer_append(Buffer *buffer, const void *bytes, size_t size);
 /* dialect.c: bytes for one request; `false` from a reader means "needs more bytes". */
 void write_upgrade(const Options *options, Connection *connection);
 bool read_upgrade(Connection *connection);
-void write_call(const Options *options, Connection *connection, uint32_t id);
+void write_call(const Options *options, Connection *connection, uint32_t id, const char *action);
 void write_subscription(const Options *options, Connection *connection);
 void read_messages(const Options *options, Connection *connection);
 

@@ -61,7 +61,7 @@ static void pin(int core) {
 static void print_result(const Options *options, const Result *result) {
     double seconds = result->seconds > 0 ? result->seconds : 1;
     printf("{\"replies\":%llu,\"events\":%llu,\"errors\":%llu,\"gaps\":%llu,\"unanswered\":%llu,"
-           "\"all_replies\":%llu,\"exact\":%s,\"seconds\":%.4f,\"rate\":%.1f,\"event_rate\":%.1f,"
+           "\"all_replies\":%llu,\"last_value\":%lld,\"exact\":%s,\"seconds\":%.4f,\"rate\":%.1f,\"event_rate\":%.1f,"
            "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,"
            "\"generator_cpu_share\":%.3f,\"connections\":%u,\"depth\":%u,\"actors\":%u}\n",
            (unsigned long long)result->replies, (unsigned long long)result->events,

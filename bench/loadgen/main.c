@@ -60,17 +60,20 @@ static void pin(int core) {
 
 static void print_result(const Options *options, const Result *result) {
     double seconds = result->seconds > 0 ? result->seconds : 1;
-    printf("{\"replies\":%llu,\"events\":%llu,\"errors\":%llu,\"gaps\":%llu,\"unanswered\":%llu,"
-           "\"all_replies\":%llu,\"last_value\":%lld,\"exact\":%s,\"seconds\":%.4f,\"rate\":%.1f,\"event_rate\":%.1f,"
-           "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,"
-           "\"generator_cpu_share\":%.3f,\"connections\":%u,\"depth\":%u,\"actors\":%u}\n",
+    const Histogram *latency = &result->latency;
+    printf("{\"replies\":%llu,\"events\":%llu,\"errors\":%llu,\"gaps\":%llu,\"unanswered\":%llu,",
            (unsigned long long)result->replies, (unsigned long long)result->events,
            (unsigned long long)result->errors, (unsigned long long)result->gaps,
-           (unsigned long long)result->unanswered, (unsigned long long)result->all_replies,
-           result->exact ? "true" : "false", result->seconds, (double)result->replies / seconds,
-           (double)result->events / seconds, histogram_percentile_us(&result->latency, 0.50),
-           histogram_percentile_us(&result->latency, 0.99),
-           histogram_percentile_us(&result->latency, 0.999), (double)result->latency.max_ns / 1e3,
+           (unsigned long long)result->unanswered);
+    printf("\"all_replies\":%llu,\"last_value\":%lld,\"exact\":%s,",
+           (unsigned long long)result->all_replies, (long long)result->last_value,
+           result->exact ? "true" : "false");
+    printf("\"seconds\":%.4f,\"rate\":%.1f,\"event_rate\":%.1f,", seconds,
+           (double)result->replies / seconds, (double)result->events / seconds);
+    printf("\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,",
+           histogram_percentile_us(latency, 0.50), histogram_percentile_us(latency, 0.99),
+           histogram_percentile_us(latency, 0.999), (double)latency->max_ns / 1e3);
+    printf("\"generator_cpu_share\":%.3f,\"connections\":%u,\"depth\":%u,\"actors\":%u}\n",
            result->cpu_s / seconds, options->connections, options->depth, options->actors);
 }
 

@@ -15,7 +15,6 @@ import functools
 import inspect
 import os
 import signal
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -24,11 +23,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-
-try:
-    from uvloop import new_event_loop
-except ImportError:  # Windows
-    from asyncio import new_event_loop
+import uvloop
 
 pytest_plugins = ["pytester"]
 
@@ -81,10 +76,6 @@ def _deadline_of(item: pytest.Item) -> float:
 
 @contextmanager
 def _alarm_after(seconds: float) -> Iterator[None]:
-    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
     def ring(_signal: int, frame: FrameType | None) -> None:
         where = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "no Python frame"
         pytest.fail(f"The test was still running after {seconds:g} s, at {where}.")
@@ -104,7 +95,7 @@ def _as_sync(
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
         unhandled: list[str] = []
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             loop = runner.get_loop()
             loop.set_exception_handler(lambda _, context: unhandled.append(_describe(context)))
             runner.run(_within(test(*args, **kwargs), deadline_s))
@@ -138,7 +129,7 @@ async def _cancel_left_over() -> list[str]:
     """
     left: set[asyncio.Task[Any]] = set()
     for _ in range(SETTLING_TURNS):
-        left = asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+        left = asyncio.all_tasks() - {asyncio.current_task()}
         if not left:
             break
         await asyncio.sleep(0)

@@ -2,7 +2,7 @@
 
 A page is run like this. A Python block whose first line is `# NAME.py` is a file of that page. A
 `console` block is a session: lines that begin with `$` are commands, the lines below each what it
-prints. The page's own server is started by its `$ denizen dev NAME.py`.
+prints. `$ denizen dev NAME.py` starts the server that the lines after it talk to.
 """
 
 import re

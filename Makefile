@@ -19,19 +19,19 @@ run: $(VENV)/.run ## start `denizen dev` with the chat example and print the add
 test: $(VENV)/.dev ## run the whole test suite; the time of its parts is printed at the end
 	$(BIN)/python -m pytest --durations=15
 
-check: $(VENV)/.dev ## format, lint, types, imports, generated docs
+check: $(VENV)/.dev ## format, lint, types, imports, freshness of what is generated
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tools/generate_docs.py --check
+	for tool in tools/generate_*.py; do $(BIN)/python $$tool --check || exit 1; done
 
 format: $(VENV)/.dev ## put the code into its one format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.dev ## write docs/reference anew from the code
-	$(BIN)/python tools/generate_docs.py
+docs: $(VENV)/.dev ## write anew what is made from the code
+	for tool in tools/generate_*.py; do $(BIN)/python $$tool || exit 1; done
 
 bench: $(VENV)/.dev ## measure this machine's raw limits and Denizen, in one run
 	$(BIN)/python -m bench.run

@@ -349,6 +349,15 @@ class ResultUnsendable(DenizenError):
     status = 500
 
 
+# What stands in the way of starting.
+
+
+class PortUnavailable(DenizenError):
+    """The port can't be opened: something else uses it, or it may not be used."""
+
+    code = "port_unavailable"
+
+
 # The store.
 
 

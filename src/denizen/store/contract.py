@@ -8,13 +8,16 @@ There are two ways to write.
 
 - `transact(fn)`: any reads and writes, run again on a conflict, applied at most once.
 - `apply(batches)`: the path of group commit. A *batch* is all or nothing: its guards name keys and
-  the exact values that they must hold. The batches of one call become durable together and are judged
-  one by one, in order, each seeing those before it; a refused one is left out and the others go through.
-  It is a part of the contract, and not made of `transact`, because each store has one cheap way to
-  check many heads and write many rows at once (see docs/design/0002).
+  the exact values that they must hold. The batches of one call become durable together and are
+  judged one by one, in order, each seeing those before it; a refused one is left out and the others
+  go through. It is a part of the contract, and not made of `transact`, because each store has one
+  cheap way to check many heads and write many rows at once (see docs/design/0002).
 
 Bounds, the same on every driver, refused with the same errors: key 10,000 B (`KeyTooLarge`), value
-100,000 B (`ValueTooLarge`), transaction 10 MB (`TransactionTooLarge`) and 4 s (`TransactionTooOld`).
+100,000 B (`ValueTooLarge`), transaction 10 MB (`TransactionTooLarge`) and 4 s
+(`TransactionTooOld`). A transaction's size is what it writes: keys, values, and the keys of guards,
+clears and explicit conflicts; the call that would pass the bound raises and leaves no trace. Keys
+that begin with FF are the store's own (`KeyReserved`); a range may end at FF.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -74,7 +77,10 @@ class Transaction(Protocol):
         reverse: bool = False,
         snapshot: bool = False,
     ) -> AsyncIterator[tuple[bytes, bytes]]:
-        """Pairs with begin <= key < end in order of key, streamed; `limit` 0 means all."""
+        """Pairs with begin <= key < end in order of key, streamed; `limit` 0 means all.
+
+        Of this transaction's own writes it shows those made before this call.
+        """
         ...
 
     def set(self, key: bytes, value: bytes) -> None: ...
@@ -84,13 +90,17 @@ class Transaction(Protocol):
     def clear_range(self, begin: bytes, end: bytes) -> None: ...
 
     def add(self, key: bytes, amount: int) -> None:
-        """Add to a little-endian signed 64-bit integer (absent: 0; it wraps), without a read conflict."""
+        """Add to a little-endian signed 64-bit integer, without a read conflict.
+
+        An absent one counts as 0; a sum out of range wraps.
+        """
         ...
 
     def set_versionstamped_key(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
         """Set the key prefix + 10 bytes of this commit's version + suffix.
 
         Unique; ascending between transactions of which one began after the other was acknowledged.
+        This transaction doesn't see the key.
         """
         ...
 
@@ -99,7 +109,9 @@ class Transaction(Protocol):
     def add_write_conflict_key(self, key: bytes) -> None: ...
 
     async def commit(self) -> bytes | None:
-        """Make the writes durable and return the 10 bytes of the version (None if nothing was written).
+        """Make the writes durable and return the 10 bytes of the version.
+
+        None if nothing was written.
 
         Raises `StoreConflict`, `CommitOutcomeUnknown`, `StoreUnavailable`, `TransactionTooOld`,
         `TransactionTooLarge`.
@@ -123,7 +135,8 @@ class Store(Protocol):
 
         An idempotency marker is written with it, so a commit whose outcome is unknown is looked up
         and never applied twice. `fn` may run several times and must have no other effect. Raises
-        what `fn` raised (nothing is written then), or the last error once `deadline_s` has passed.
+        what `fn` raised (nothing is written then), or the last error once `deadline_s` has passed;
+        `StoreUnavailable` isn't waited out here, since only the caller knows who waits.
         """
         ...
 
@@ -137,7 +150,10 @@ class Store(Protocol):
         ...
 
     def watch(self, key: bytes) -> Awaitable[None]:
-        """Ends once the key's value differs from what it was at this call. Few: one a server and slice."""
+        """Ends once the key's value differs from what it was at this call.
+
+        Few: one a server and slice. Raises `StoreClosed` if the store is closed first.
+        """
         ...
 
     async def stats(self) -> dict[str, Any]:

@@ -1,0 +1,129 @@
+"""How a database file is opened, made, and recognised as ours.
+
+`application_id` says that it is Denizen's, `user_version` which format it has. A file is made in
+one transaction with both, so that a cut in the middle leaves an empty file or a whole one.
+"""
+
+import os
+
+import apsw
+
+from denizen.core.errors import StoreFormatUnknown, StoreUnavailable
+from denizen.store.sqlite import statements
+from denizen.store.sqlite.faults import mapped
+
+FORMAT_VERSION = 1
+APPLICATION_ID = 0x44_4E_5A_4E  # "DNZN"
+
+PAGE_BYTES = 4_096
+_WRITER_CACHE_KIB = 16_384
+_READER_CACHE_KIB = 2_048
+_WAL_BYTES_KEPT = 64 * 1024 * 1024
+_BUSY_MS = 100
+
+
+def make_directory(path: str) -> None:
+    """Make the directory of the database file, durably. Raises `StoreUnavailable`."""
+    directory = os.path.dirname(path)
+    missing = []
+    while not os.path.isdir(directory):
+        missing.append(directory)
+        directory = os.path.dirname(directory)
+    try:
+        for made in reversed(missing):
+            os.mkdir(made, 0o700)
+            _sync_directory(os.path.dirname(made))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"The directory of {path} can't be made ({os.strerror(error.errno or 0)}): "
+            "make it, or choose another place."
+        ) from None
+
+
+def open_writer(path: str, *, vfs: str | None, synchronous: bool) -> apsw.Connection:
+    """The writing connection of a database that is ours; a new one where there is none.
+
+    Blocks while SQLite takes over what an earlier process left in its log. Raises
+    `StoreFormatUnknown` or `StoreUnavailable`.
+    """
+    try:
+        connection = apsw.Connection(path, vfs=vfs)
+    except apsw.Error as error:
+        raise mapped(error, path) from None
+    try:
+        _prepare(connection, path, is_alone=vfs is not None, synchronous=synchronous)
+    except apsw.Error as error:
+        connection.close()
+        raise mapped(error, path) from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: str) -> apsw.Connection:
+    """A connection that can only read. Raises `StoreUnavailable`."""
+    try:
+        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(_BUSY_MS)
+        connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
+    except apsw.Error as error:
+        raise mapped(error, path) from None
+    return connection
+
+
+def _prepare(connection: apsw.Connection, path: str, *, is_alone: bool, synchronous: bool) -> None:
+    execute = connection.execute
+    connection.set_busy_timeout(_BUSY_MS)
+    if is_alone:
+        # Without shared memory between connections; must come before the first use of the log.
+        execute("PRAGMA locking_mode = EXCLUSIVE")
+    is_new = _check_format(connection, path)
+    execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    execute(f"PRAGMA synchronous = {'FULL' if synchronous else 'OFF'}")
+    execute("PRAGMA fullfsync = ON")
+    if execute("PRAGMA journal_mode = WAL").get != "wal":
+        raise StoreUnavailable(
+            f"{path} lies on a file system on which SQLite can't keep a write-ahead log: "
+            "choose a local disk."
+        )
+    execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+    execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_KEPT}")
+    if is_new:
+        execute("BEGIN IMMEDIATE")
+        execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+        execute(statements.CREATE)
+        execute("COMMIT")
+
+
+def _check_format(connection: apsw.Connection, path: str) -> bool:
+    """Whether the file is new. Raises `StoreFormatUnknown` if it isn't ours."""
+    application_id = connection.pragma("application_id")
+    version = connection.pragma("user_version")
+    tables = connection.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall()
+    if not tables and application_id == 0 and version == 0:
+        return True
+    if application_id != APPLICATION_ID:
+        raise StoreFormatUnknown(
+            f"{path} is a database of another program: choose another place for the data."
+        )
+    if version > FORMAT_VERSION:
+        raise StoreFormatUnknown(
+            f"{path} has format {version}, written by a newer Denizen; this one knows formats up "
+            f"to {FORMAT_VERSION}: use that version, or restore a backup."
+        )
+    if version < 1 or tables != [("kv",)]:
+        raise StoreFormatUnknown(
+            f"{path} has no known format (it says {version}): restore it from a backup, "
+            "or move the file away to begin anew."
+        )
+    return False
+
+
+def _sync_directory(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,68 @@
+"""What guarded keys hold, kept in memory: bounded, and read where it isn't known.
+
+Belongs to the writer's thread. It is right because every write passes that thread.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import apsw
+
+from denizen.store.recent import Range
+from denizen.store.sqlite import statements
+
+KEYS_MAX = 8_192
+VALUE_BYTES_MAX = 1_024
+
+
+class Heads:
+    """Current values by key; None is known to be absent."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._known: dict[bytes, bytes | None] = {}
+
+    def load(self, keys: Iterable[bytes]) -> Callable[[bytes], bytes | None]:
+        """Look up those of the keys that aren't known, at once; returns a reader for this group."""
+        known = self._known
+        missing = [key for key in dict.fromkeys(keys) if key not in known]
+        if missing:
+            self._make_room(len(missing))
+            loaded: dict[bytes, bytes | None] = dict.fromkeys(missing)
+            for text, values in statements.gets(missing):
+                loaded.update(self._connection.execute(text, values))
+            known.update(
+                (key, value)
+                for key, value in loaded.items()
+                if value is None or len(value) <= VALUE_BYTES_MAX
+            )
+        return self.read
+
+    def read(self, key: bytes) -> bytes | None:
+        """What the key holds."""
+        if key in self._known:
+            return self._known[key]
+        value: bytes | None = self._connection.execute(statements.GET, (key,)).get
+        return value
+
+    def apply(self, writes: Mapping[bytes, bytes | None], ranges: Sequence[Range]) -> None:
+        """A group is durable: follow it."""
+        known = self._known
+        for begin, end in ranges:
+            for key in known:
+                if begin <= key < end:
+                    known[key] = None
+        for key in known.keys() & writes.keys():
+            value = writes[key]
+            if value is None or len(value) <= VALUE_BYTES_MAX:
+                known[key] = value
+            else:
+                del known[key]
+
+    def forget(self) -> None:
+        """After a failure nothing is taken for known."""
+        self._known.clear()
+
+    def _make_room(self, count: int) -> None:
+        """Forget those that were looked up first."""
+        while self._known and len(self._known) + count > KEYS_MAX:
+            del self._known[next(iter(self._known))]

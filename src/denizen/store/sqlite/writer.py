@@ -1,0 +1,233 @@
+"""The one thread that writes. It takes what has come, judges it, and makes it durable at once.
+
+While one group is being synced the next one gathers in the queue: that is the group commit. A
+group that only sets keys is one statement, which is its own transaction: one call into SQLite.
+Results go back to the event loop once a group. The interpreter's lock is the reason for both: each
+call into SQLite gives it up, and beside a busy thread getting it back can take a switch interval.
+
+Everything here runs on the writer's thread, unless it says otherwise.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import apsw
+
+from denizen.core import clock, failpoints
+from denizen.core.errors import DenizenError, InternalError
+from denizen.store.group import REQUESTS_MAX, Group
+from denizen.store.recent import RecentWrites
+from denizen.store.sqlite import statements
+from denizen.store.sqlite.faults import mapped
+from denizen.store.sqlite.heads import Heads
+
+GROUP_JOBS_MAX = 1_024
+GROUP_BYTES_MAX = 4 * 1024 * 1024
+CHECKPOINT_PAGES = 1_000
+
+_VERSION_KEY = b"\xff/version"
+_VERSIONS_RESERVED = 1 << 20
+
+assert GROUP_JOBS_MAX < REQUESTS_MAX
+
+
+class Job:
+    """Work for the thread: `run` gives the result, for which the loop waits in `answer`."""
+
+    __slots__ = ("answer", "result", "run", "sent_at", "size_bytes")
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self.run = run
+        self.result: Any = None
+        self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.sent_at = clock.monotonic()
+        self.size_bytes = 0
+
+
+class Stop(Job):
+    """The last one: the thread ends after it."""
+
+    __slots__ = ()
+
+
+class Write(Job):
+    """A commit or batches, judged in a group. `guarded` are keys whose values that will ask for."""
+
+    __slots__ = ("guarded", "judge")
+
+    def __init__(
+        self, judge: Callable[[Group], Any], guarded: Iterable[bytes], size_bytes: int
+    ) -> None:
+        super().__init__(_nothing)
+        self.judge = judge
+        self.guarded = guarded
+        self.size_bytes = size_bytes
+
+
+Report = Callable[[list[Job], Group | None], None]
+
+
+class Writer:
+    """Owns the writing connection. `report` is called on the thread, after each group."""
+
+    def __init__(self, connection: apsw.Connection, path: str, report: Report) -> None:
+        self._connection = connection
+        self._path = path
+        self._report = report
+        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._heads = Heads(connection)
+        stored = self._heads.read(_VERSION_KEY)
+        self.version = self._version_given = int.from_bytes(stored or b"", "big")
+        """All groups up to this version are durable and can be read (any thread may look)."""
+        self._version_reserved = self.version
+        self.recent = RecentWrites(self.version)
+        self.wal_pages = 0
+        """Pages in the log at the last commit (any thread may look)."""
+        self.checkpoints_failed = 0
+        self._checkpoint_at = CHECKPOINT_PAGES
+        connection.set_wal_hook(self._note_pages)
+        self._thread = threading.Thread(target=self._run, name="denizen-store", daemon=True)
+        self._thread.start()
+
+    def send(self, job: Job) -> None:
+        """Queue work (from any thread)."""
+        self._jobs.put(job)
+
+    def close_connection(self) -> None:
+        """What a `Stop` runs: the log is copied into the database, and its file goes."""
+        self._connection.close()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread's end, after a `Stop` was answered (on the loop)."""
+        self._thread.join(timeout_s)
+
+    def checkpoint(self) -> None:
+        """Copy the log into the database; the next write begins the log anew if no reader needs it.
+
+        A failure loses nothing and is tried again when more was written.
+        """
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error:
+            self.checkpoints_failed += 1
+        self._checkpoint_at = self.wal_pages + CHECKPOINT_PAGES
+
+    def _run(self) -> None:
+        stop: Job | None = None
+        while stop is None:
+            jobs, writes, stop = self._take()
+            for job in jobs:
+                job.result = self._attempt(job.run)
+            group = self._commit(writes) if writes else None
+            done = [*jobs, *writes]
+            if stop is not None:
+                stop.result = self._attempt(stop.run)
+                done.append(stop)
+            self._report(done, group)
+            if stop is None and self.wal_pages >= self._checkpoint_at:
+                self.checkpoint()
+
+    def _take(self) -> tuple[list[Job], list[Write], Stop | None]:
+        """What has come, at least one and at most a group."""
+        jobs: list[Job] = []
+        writes: list[Write] = []
+        size_bytes = 0
+        taken = self._jobs.get()
+        while not isinstance(taken, Stop):
+            if isinstance(taken, Write):
+                writes.append(taken)
+                size_bytes += taken.size_bytes
+            else:
+                jobs.append(taken)
+            if size_bytes >= GROUP_BYTES_MAX or len(jobs) + len(writes) >= GROUP_JOBS_MAX:
+                return jobs, writes, None
+            try:
+                taken = self._jobs.get_nowait()
+            except queue.Empty:
+                return jobs, writes, None
+        return jobs, writes, taken
+
+    def _attempt(self, run: Callable[[], Any]) -> Any:
+        """What `run` returns, or the error that stands for it."""
+        try:
+            return run()
+        except DenizenError as error:
+            return error
+        except apsw.Error as error:
+            return mapped(error, self._path)
+        except Exception as error:
+            return InternalError(f"The store met {type(error).__name__}: please report it.")
+
+    def _commit(self, writes: list[Write]) -> Group | None:
+        """Judge the writes, make what was accepted durable, and note the results in them."""
+        result = self._attempt(lambda: self._flush(writes))
+        if isinstance(result, Group):
+            return result
+        self._heads.forget()
+        if self._connection.in_transaction:
+            self._attempt(lambda: self._connection.execute("ROLLBACK"))
+        for write in writes:
+            write.result = result
+        return None
+
+    def _flush(self, writes: list[Write]) -> Group:
+        self._version_given += 1
+        read = self._heads.load(key for write in writes for key in write.guarded)
+        group = Group(self._version_given, self.recent, read)
+        for write in writes:
+            write.result = self._judge(write, group)
+        if not group.is_empty:
+            self._reserve_versions(group)
+            failpoints.hit("store.before_commit")
+            self._make_durable(group)
+            failpoints.hit("store.after_commit")
+        self._heads.apply(group.writes, group.ranges)
+        group.record()
+        self.version = group.version
+        return group
+
+    def _judge(self, write: Write, group: Group) -> Any:
+        """A refusal is this write's own result; a failure to read ends the whole group."""
+        try:
+            return write.judge(group)
+        except DenizenError as error:
+            return error
+
+    def _make_durable(self, group: Group) -> None:
+        execute = self._connection.execute
+        if not group.ranges and not group.has_clears:
+            pairs = list(group.writes.items())
+            if len(pairs) <= statements.ROWS_MAX:
+                for text, values in statements.upserts(pairs):  # type: ignore[arg-type]
+                    execute(text, values)
+                return
+        sets = [(key, value) for key, value in group.writes.items() if value is not None]
+        clears = [key for key, value in group.writes.items() if value is None]
+        execute("BEGIN IMMEDIATE")
+        for part in (
+            statements.clear_ranges(group.ranges),
+            statements.deletes(clears),
+            statements.upserts(sets),
+        ):
+            for text, values in part:
+                execute(text, values)
+        execute("COMMIT")
+
+    def _reserve_versions(self, group: Group) -> None:
+        """Versions that may be used are noted in advance, so that none is used twice."""
+        if group.version > self._version_reserved:
+            self._version_reserved = group.version + _VERSIONS_RESERVED
+            group.writes[_VERSION_KEY] = self._version_reserved.to_bytes(8, "big")
+
+    def _note_pages(self, connection: apsw.Connection, name: str, pages: int) -> int:
+        if pages < self.wal_pages:
+            self._checkpoint_at = CHECKPOINT_PAGES
+        self.wal_pages = pages
+        return apsw.SQLITE_OK
+
+
+def _nothing() -> None:
+    """A write isn't run by itself."""

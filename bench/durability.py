@@ -7,10 +7,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bench import machine, servers
-from bench.bench import Bench, Contender, Measured
+from bench import machine
+from bench.contest import Bench, Measured
 from bench.generator import Load
 from bench.report import Figure
+from bench.servers import DENIZEN, Server, System
 from bench.throughput import MANY_ACTORS, ONE_ACTOR, ONE_CONNECTION
 
 SYNCS_MAX = 0.05
@@ -18,6 +19,11 @@ IN_FLIGHT = 64
 WIDE_RATE_SHARE = 0.5
 WIDE_BYTES_MAX = 32 * 1024
 ATTACH_S = 10.0
+IN_FLIGHT_LOADS = {
+    "1 connection": ONE_CONNECTION,
+    "64 connections": ONE_ACTOR,
+    "64 actors": MANY_ACTORS,
+}
 
 WIDE = Load(path="/actors/wide/w", action="touch")
 FILL = Load(path="/actors/wide/w", action="fill", seconds=0.01, warmup=0.0, counts_up=False)
@@ -27,19 +33,17 @@ class StraceFailed(Exception):
     """Syncs could not be counted."""
 
 
-def count_syncs(bench: Bench, contender: Contender, load: Load) -> tuple[int, int]:
+def count_syncs(bench: Bench, server: Server, load: Load) -> tuple[int, int]:
     """(syncs that succeeded, replies) of one load, counted by strace from outside."""
     strace = machine.find_program("strace")
     if strace is None:
         raise StraceFailed("strace was not found (Debian: apt install strace)")
     trace = bench.data("strace").with_suffix(".txt")
     words = [strace, "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", str(trace)]
-    tracer = subprocess.Popen(
-        [*words, "-p", str(contender.server.pid)], stderr=subprocess.PIPE, text=True
-    )
+    tracer = subprocess.Popen([*words, "-p", str(server.pid)], stderr=subprocess.PIPE, text=True)
     try:
-        _wait_until_traced(contender.server.pid, tracer)
-        result = bench.generator.run(contender.server.port, contender.adapt(load))
+        _wait_until_traced(server.pid, tracer)
+        result = bench.generator.run(server.port, server.system.adapt(load))
     finally:
         tracer.send_signal(signal.SIGINT)
         tracer.wait(timeout=ATTACH_S)
@@ -60,40 +64,46 @@ def _wait_until_traced(pid: int, tracer: "subprocess.Popen[str]") -> None:
 
 def measure_syncs(bench: Bench) -> None:
     """fsync and fdatasync calls for each durable call at 64 in flight, every value new."""
-    loads = {"1 connection": ONE_CONNECTION, "64 connections": ONE_ACTOR, "64 actors": MANY_ACTORS}
-    with servers.denizen(bench.data("syncs")) as ours:
-        for name, load in loads.items():
-            load = replace(load, seconds=bench.seconds)
-            try:
-                syncs, replies = count_syncs(bench, Contender(ours), load)
-            except StraceFailed as failed:
-                bench.report.note(f"syncs were not counted: {failed}")
-                return
-            share = syncs / replies
-            bench.report.add(
-                Figure(
-                    f"syncs for each call at 64 in flight, {name}",
-                    share,
-                    "",
-                    f"{replies:,} calls, {syncs:,} syncs",
-                    f"1/{IN_FLIGHT} to {SYNCS_MAX}",
-                    1 / IN_FLIGHT <= share <= SYNCS_MAX,
-                )
-            )
+    compare_syncs(bench, [DENIZEN])
+
+
+def compare_syncs(bench: Bench, systems: list[System]) -> None:
+    """The same for several systems; only ours has a mark."""
+    for system in systems:
+        with system.running(bench.data("syncs")) as server:
+            for name, load in IN_FLIGHT_LOADS.items():
+                try:
+                    counted = count_syncs(bench, server, replace(load, seconds=bench.seconds))
+                except StraceFailed as failed:
+                    bench.report.note(f"syncs were not counted: {failed}")
+                    return
+                _report_syncs(bench, system, name, *counted)
+
+
+def _report_syncs(bench: Bench, system: System, name: str, syncs: int, replies: int) -> None:
+    share, ours = syncs / replies, system is DENIZEN
+    bench.report.add(
+        Figure(
+            f"syncs for each call at 64 in flight, {name}, {system.name}",
+            share,
+            "",
+            f"{syncs:,} syncs for {replies:,} calls",
+            f"1/{IN_FLIGHT} to {SYNCS_MAX}" if ours else "",
+            1 / IN_FLIGHT <= share <= SYNCS_MAX if ours else None,
+        )
+    )
 
 
 def measure_wide(bench: Bench) -> None:
     """1 MiB of state in 100 fields, one changed by each call, beside the small state."""
-    with servers.denizen(bench.data("wide")) as server:
-        ours = Contender(server)
+    with DENIZEN.running(bench.data("wide")) as server:
         bench.generator.run(server.port, FILL)
-        for name, depth in (("lone calls", 1), ("64 in flight", IN_FLIGHT)):
+        for name, depth in (("lone calls", 1), (f"{IN_FLIGHT} in flight", IN_FLIGHT)):
             small, wide, written = Measured(), Measured(), 0
             for _ in range(bench.rounds):
-                load = Load(depth=depth, seconds=bench.seconds)
-                bench.run(ours, load, small)
+                bench.run(server, Load(depth=depth, seconds=bench.seconds), small)
                 before = machine.written_bytes(server.pid)
-                bench.run(ours, replace(WIDE, depth=depth, seconds=bench.seconds), wide)
+                bench.run(server, replace(WIDE, depth=depth, seconds=bench.seconds), wide)
                 written += machine.written_bytes(server.pid) - before
             _report_wide(bench, name, small, wide, written / wide.replies)
 

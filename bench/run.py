@@ -6,11 +6,11 @@ python -m bench.run [--only NAME ...] [--seconds S] [--rounds N] [--json FILE] [
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from bench import machine
-from bench.bench import Bench
+from bench.contest import Bench
 from bench.durability import measure_syncs, measure_wide
 from bench.footprint import measure_create, measure_memory, measure_start
 from bench.generator import Generator, GeneratorFailed
@@ -35,11 +35,11 @@ MEASURES: Mapping[str, Measure] = {
 }
 
 
-def read_options(measures: Mapping[str, Measure], about: str) -> argparse.Namespace:
+def read_options(names: Iterable[str], about: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=about, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--only", action="append", choices=list(measures), help="may be repeated")
+    parser.add_argument("--only", action="append", choices=list(names), help="may be repeated")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each load (default 1)")
     parser.add_argument("--rounds", type=int, default=3, help="medians are over these (default 3)")
     parser.add_argument("--json", type=Path, help="write the figures here too")
@@ -73,12 +73,17 @@ def run_measures(measures: Mapping[str, Measure], options: argparse.Namespace) -
     return 1 if failed else 0
 
 
-def main() -> int:
+def run(measures: Mapping[str, Measure], options: argparse.Namespace) -> int:
+    """`run_measures`, with the reason in one line where nothing can be measured at all."""
     try:
-        return run_measures(MEASURES, read_options(MEASURES, __doc__ or ""))
+        return run_measures(measures, options)
     except GeneratorFailed as failed:
         print(failed, file=sys.stderr)
         return 1
+
+
+def main() -> int:
+    return run(MEASURES, read_options(MEASURES, __doc__ or ""))
 
 
 if __name__ == "__main__":

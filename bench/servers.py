@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import machine
-from bench.generator import Generator
+from bench.generator import Generator, Load
 
 ROOT = Path(__file__).parent.parent
 READY_S = 30.0
+STOP_S = 10.0
 POLL_S = 0.002
 
 
@@ -25,11 +26,99 @@ class ServerFailed(Exception):
     """A server under measurement did not start or died."""
 
 
+def unchanged(load: Load) -> Load:
+    return load
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def is_healthy(port: int) -> bool:
+    """Whether `/health` answers 200."""
+    try:
+        url = f"http://127.0.0.1:{port}/health"
+        with urllib.request.urlopen(url, timeout=READY_S) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def makes_first_call(port: int) -> bool:
+    """Whether one durable call over a new WebSocket is answered."""
+    head = (
+        "GET /actors/counter/first/connect?version=1&format=json HTTP/1.1\r\n"
+        f"Host: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    call = b'{"body":{"rr":{"i":0,"n":"increment","a":[]}}}'
+    frame = bytes([0x81, 0x80 | len(call), 0, 0, 0, 0]) + call  # masked with zeros: as it is
+    return exchange(port, head.encode() + frame, b'"ro"')
+
+
+def exchange(port: int, request: bytes, wanted: bytes) -> bool:
+    """Whether `wanted` comes back. A server that does not answer yet is False."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=READY_S) as peer:
+            peer.sendall(request)
+            answer = b""
+            while wanted not in answer:
+                more = peer.recv(4096)
+                if not more:
+                    return False
+                answer += more
+            return True
+    except ConnectionError:
+        return False
+
+
+@dataclass(frozen=True)
+class System:
+    """Something that can be started and put under a load."""
+
+    name: str
+    words: Callable[[int, Path], list[str]]
+    """The command line for a port and a data directory."""
+    is_ready: Callable[[int], bool] = accepts
+    makes_first_call: Callable[[int], bool] = makes_first_call
+    adapt: Callable[[Load], Load] = unchanged
+    """Puts a load in its words."""
+
+    def spawn(self, directory: Path) -> "Server":
+        """Start it on its core, its output in a log beside its data, without waiting."""
+        directory.mkdir(parents=True, exist_ok=True)
+        log, port = directory.with_suffix(".log"), machine.free_port()
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+        with log.open("ab") as output:
+            started_at = time.perf_counter()
+            process = subprocess.Popen(
+                self.words(port, directory),
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT,
+                env=environment,
+                preexec_fn=_on_server_core,
+            )
+        return Server(self, port, process, log, started_at)
+
+    @contextmanager
+    def running(self, directory: Path) -> "Iterator[Server]":
+        """A server that is ready, until the block's end."""
+        server = self.spawn(directory)
+        try:
+            server.wait_until(self.is_ready)
+            yield server
+        finally:
+            server.stop()
+
+
 @dataclass
 class Server:
     """A running process that answers on `port`."""
 
-    name: str
+    system: System
     port: int
     process: "subprocess.Popen[bytes]"
     log: Path
@@ -37,15 +126,19 @@ class Server:
     ready_at: float = field(default=0.0)
 
     @property
+    def name(self) -> str:
+        return self.system.name
+
+    @property
     def pid(self) -> int:
         return self.process.pid
 
-    def wait_until(self, ready: Callable[[], bool]) -> None:
+    def wait_until(self, ready: Callable[[int], bool]) -> None:
         """Poll until `ready`. Raises `ServerFailed` with the log's end."""
         while time.perf_counter() < self.started_at + READY_S:
             if self.process.poll() is not None:
                 break
-            if ready():
+            if ready(self.port):
                 self.ready_at = time.perf_counter()
                 return
             time.sleep(POLL_S)
@@ -63,90 +156,31 @@ class Server:
             return
         self.process.terminate()
         try:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=STOP_S)
         except subprocess.TimeoutExpired:
             self.kill()
 
 
-def _pin_to(core: int) -> None:
+def _on_server_core() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the bench, which ends them
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, {machine.SERVER_CORE})
 
 
-def spawn(name: str, words: list[str], port: int, directory: Path) -> Server:
-    """Start a server on its core, its output in a log beside its data."""
-    directory.mkdir(parents=True, exist_ok=True)
-    log = directory.with_suffix(".log")
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    with log.open("ab") as output:
-        started_at = time.perf_counter()
-        process = subprocess.Popen(
-            words,
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            cwd=ROOT,
-            env=environment,
-            preexec_fn=lambda: _pin_to(machine.SERVER_CORE),
-        )
-    return Server(name, port, process, log, started_at)
-
-
-@contextmanager
-def running(server: Server, ready: Callable[[], bool]) -> Iterator[Server]:
-    """A server until the block's end."""
-    try:
-        server.wait_until(ready)
-        yield server
-    finally:
-        server.stop()
-
-
-def accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def answers(port: int, path: str, body: bytes | None = None) -> bool:
-    """Whether a request is answered 200."""
-    try:
-        url = f"http://127.0.0.1:{port}{path}"
-        with urllib.request.urlopen(url, data=body, timeout=READY_S) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, ConnectionError):
-        return False
-
-
-def spawn_denizen(directory: Path) -> Server:
-    port = machine.free_port()
+def _denizen_words(port: int, directory: Path) -> list[str]:
     words = [sys.executable, "-m", "denizen.cli.main", "dev", "bench/actors.py"]
-    words += ["--port", str(port), "--data", str(directory), "--no-reload"]
-    return spawn("Denizen", words, port, directory)
+    return [*words, "--port", str(port), "--data", str(directory), "--no-reload"]
 
 
-@contextmanager
-def denizen(directory: Path) -> Iterator[Server]:
-    """`denizen dev bench/actors.py`, ready when its health says so."""
-    server = spawn_denizen(directory)
-    with running(server, lambda: answers(server.port, "/health")):
-        yield server
+def _prototype_words(port: int, directory: Path) -> list[str]:
+    words = [sys.executable, "-m", "bench.prototype"]
+    return [*words, "--port", str(port), "--data", str(directory)]
 
 
-@contextmanager
-def prototype(directory: Path) -> Iterator[Server]:
-    """The bare data plane."""
-    port = machine.free_port()
-    words = [sys.executable, "-m", "bench.prototype", "--port", str(port)]
-    server = spawn("prototype", [*words, "--data", str(directory)], port, directory)
-    with running(server, lambda: accepts(port)):
-        yield server
+DENIZEN = System("Denizen", _denizen_words, is_healthy)
+PROTOTYPE = System("prototype", _prototype_words)
 
 
-@contextmanager
-def echo(generator: Generator, directory: Path) -> Iterator[Server]:
+def echo(generator: Generator) -> System:
     """A bare TCP echo in C."""
-    port = machine.free_port()
-    words = [str(generator.program), "serve-echo", "--port", str(port)]
-    server = spawn("echo", words, port, directory)
-    with running(server, lambda: accepts(port)):
-        yield server
+    program = str(generator.program)
+    return System("echo", lambda port, _: [program, "serve-echo", "--port", str(port)])

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from bench import machine, servers
-from bench.bench import Bench, Contender, Measured
+from bench import machine
+from bench.contest import Bench, Measured
 from bench.generator import Load
 from bench.report import Figure
+from bench.servers import DENIZEN, PROTOTYPE
 
 PROTOTYPE_SHARE = 0.4
 SUBSCRIBERS = 200
@@ -40,17 +41,17 @@ def measure_durable(bench: Bench) -> None:
     """Durable calls a second, ours and the prototype's in turns; then a SIGKILL and the count."""
     data = bench.data("durable")
     with (
-        servers.prototype(bench.data("durable-prototype")) as prototype,
-        servers.denizen(data) as ours,
+        PROTOTYPE.running(bench.data("durable-prototype")) as prototype,
+        DENIZEN.running(data) as ours,
     ):
         for name, load in DURABLE.items():
             sync, _ = machine.fdatasync_us(bench.root)
             load = replace(load, seconds=bench.seconds)
-            by = bench.compare([Contender(ours), Contender(prototype)], load)
+            by = bench.compare([ours, prototype], load)
             _report_durable(bench, name, by["Denizen"], by["prototype"], sync)
         before = bench.generator.run(ours.port, LOOK).last_value
         ours.kill()
-    with servers.denizen(data) as again:
+    with DENIZEN.running(data) as again:
         after = bench.generator.run(again.port, LOOK).last_value
     name = "increments of one actor, read again after SIGKILL"
     acknowledged = f"{before:,} acknowledged"
@@ -79,12 +80,12 @@ def _report_durable(
 def measure_reads(bench: Bench) -> None:
     """Calls that write nothing."""
     with (
-        servers.denizen(bench.data("reads")) as ours,
-        servers.prototype(bench.data("reads-prototype")) as prototype,
+        DENIZEN.running(bench.data("reads")) as ours,
+        PROTOTYPE.running(bench.data("reads-prototype")) as prototype,
     ):
         for name, load in DURABLE.items():
             load = replace(reading(load), seconds=bench.seconds)
-            by = bench.compare([Contender(ours), Contender(prototype)], load)
+            by = bench.compare([ours, prototype], load)
             ratio = f"{by['Denizen'].rate / by['prototype'].rate:.2f} x prototype"
             ratio += f", {by['Denizen'].cpu_us_per_call:.1f} µs CPU"
             figure = Figure(f"writes nothing, {name}", by["Denizen"].rate, "calls/s", ratio)
@@ -93,8 +94,8 @@ def measure_reads(bench: Bench) -> None:
 
 def measure_fanout(bench: Bench) -> None:
     """Events delivered to 200 subscribers, every one checked to be the next in order."""
-    with servers.denizen(bench.data("fanout")) as ours:
-        by = bench.compare([Contender(ours)], fanout_load(bench))["Denizen"]
+    with DENIZEN.running(bench.data("fanout")) as ours:
+        by = bench.compare([ours], fanout_load(bench))["Denizen"]
     ratio = f"{by.event_rate / SUBSCRIBERS:,.0f} publishes/s"
     bench.report.add(
         Figure(f"fan-out to {SUBSCRIBERS} subscribers", by.event_rate, "deliveries/s", ratio)

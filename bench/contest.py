@@ -1,7 +1,7 @@
-"""What every measurement is given, and how contenders are compared: in turns, by medians."""
+"""What every measurement is given, and how systems are compared: in turns, by medians."""
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,54 +13,38 @@ from bench.servers import Server
 BUSY_GENERATOR = 0.85
 
 
-def unchanged(load: Load) -> Load:
-    return load
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A running server and how a load is put in its words."""
-
-    server: Server
-    adapt: Callable[[Load], Load] = unchanged
-
-    @property
-    def name(self) -> str:
-        return self.server.name
-
-
 @dataclass
 class Measured:
-    """One contender's rounds of one load."""
+    """One server's rounds of one load. Figures are medians over the rounds."""
 
     results: list[Result] = field(default_factory=list)
     cpu_us: list[float] = field(default_factory=list)
 
-    def _median(self, values: Iterable[float]) -> float:
-        return statistics.median(values)
+    def _median(self, of: Callable[[Result], float]) -> float:
+        return statistics.median(of(result) for result in self.results)
 
     @property
     def rate(self) -> float:
         """Replies a second."""
-        return self._median(result.rate for result in self.results)
+        return self._median(lambda result: result.rate)
 
     @property
     def event_rate(self) -> float:
         """Events delivered a second."""
-        return self._median(result.event_rate for result in self.results)
+        return self._median(lambda result: result.event_rate)
 
     @property
     def p50_us(self) -> float:
-        return self._median(result.p50_us for result in self.results)
+        return self._median(lambda result: result.p50_us)
 
     @property
     def p99_us(self) -> float:
-        return self._median(result.p99_us for result in self.results)
+        return self._median(lambda result: result.p99_us)
 
     @property
     def cpu_us_per_call(self) -> float:
         """The server's CPU for each call, in microseconds."""
-        return self._median(self.cpu_us)
+        return statistics.median(self.cpu_us)
 
     @property
     def replies(self) -> int:
@@ -84,24 +68,23 @@ class Bench:
         self._directories += 1
         return self.root / f"{self._directories}-{name}"
 
-    def run(self, contender: Contender, load: Load, measured: Measured) -> None:
-        """One round of one load on one contender."""
-        load = contender.adapt(load)
-        before = machine.cpu_seconds(contender.server.pid)
-        result = self.generator.run(contender.server.port, load)
-        spent = machine.cpu_seconds(contender.server.pid) - before
+    def run(self, server: Server, load: Load, measured: Measured) -> None:
+        """One round of one load on one server."""
+        before = machine.cpu_seconds(server.pid)
+        result = self.generator.run(server.port, server.system.adapt(load))
+        spent = machine.cpu_seconds(server.pid) - before
         measured.results.append(result)
         measured.cpu_us.append(spent * 1e6 / max(1, result.all_replies))
         if result.generator_cpu_share > BUSY_GENERATOR:
             self.report.note(
                 f"the generator used {result.generator_cpu_share:.0%} of its core against "
-                f"{contender.name}: that figure is a lower bound"
+                f"{server.name}: that figure is a lower bound"
             )
 
-    def compare(self, contenders: list[Contender], load: Load) -> dict[str, Measured]:
-        """A/B/A/B: every contender once a round, so that a bad minute hits all of them."""
-        measured = {contender.name: Measured() for contender in contenders}
+    def compare(self, servers: list[Server], load: Load) -> dict[str, Measured]:
+        """A/B/A/B: every server once a round, so that a bad minute hits all of them."""
+        measured = {server.name: Measured() for server in servers}
         for _ in range(self.rounds):
-            for contender in contenders:
-                self.run(contender, load, measured[contender.name])
+            for server in servers:
+                self.run(server, load, measured[server.name])
         return measured

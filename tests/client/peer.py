@@ -44,7 +44,7 @@ class Link:
 
 
 class Peer:
-    """The server. `seen` has every frame of every connection; `links` the connections that stand."""
+    """The server. `links` are the connections that stand, `all_links` all that ever were."""
 
     def __init__(self) -> None:
         self.links: list[Link] = []

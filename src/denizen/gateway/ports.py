@@ -4,7 +4,7 @@ The gateway owns these interfaces; `server.py` supplies what stands behind them.
 sans-I/O: a `Peer` is a WebSocket to the host, whether picows, uvicorn or a test in memory holds it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from denizen.core.address import Address
 from denizen.core.principal import Principal
 
-ASGIMessage = dict[str, Any]
+ASGIMessage = MutableMapping[str, Any]
 ASGIReceive = Callable[[], Awaitable[ASGIMessage]]
 ASGISend = Callable[[ASGIMessage], Awaitable[None]]
 
@@ -40,7 +40,7 @@ class ClientConnection(Protocol):
         ...
 
     def receive_too_long(self) -> None:
-        """A frame over `frame_bytes_max` has come (and was dropped): it is answered, the connection stays."""
+        """A frame over `frame_bytes_max` was dropped: that is answered, the connection stays."""
         ...
 
     def lost(self) -> None:
@@ -51,7 +51,8 @@ class ClientConnection(Protocol):
 class ConnectRequest(msgspec.Struct, frozen=True):
     """What a connection asks for, as it stood in the URL (percent-decoded, otherwise unjudged).
 
-    `problem` is set when the address itself could not be read: the connection is then refused with it.
+    `problem` is set when the address itself could not be read, or the page that asks may not: the
+    connection is then refused with it.
     """
 
     address: Address | None
@@ -86,7 +87,10 @@ class Actors(Protocol):
     async def call(
         self, address: Address, action: str, args: list[Any], principal: Principal
     ) -> bytes:
-        """Run an action and return its durable result, packed (see `wire.values`). Raises `DenizenError`."""
+        """Run an action and return its durable result, packed (see `wire.values`).
+
+        Raises `DenizenError`.
+        """
         ...
 
     async def resolve(self, query: TagQuery, principal: Principal) -> Address:

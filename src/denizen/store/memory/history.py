@@ -79,7 +79,7 @@ class History:
                 self._forget_key(key, version)
 
     def sizes(self, version: int) -> tuple[int, int]:
-        """How many keys there are, and their bytes and their values'; the store's own don't count."""
+        """How many keys there are, and the bytes of keys and values (of users' keys)."""
         values = [(key, self.get(key, version)) for key in self._keys if key < KEYS_END]
         held = [len(key) + len(value) for key, value in values if value is not None]
         return len(held), sum(held)

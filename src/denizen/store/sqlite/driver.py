@@ -17,7 +17,6 @@ from denizen.store.contract import Batch, Outcome, Transaction
 from denizen.store.group import CommitRequest, Group
 from denizen.store.retry import transact
 from denizen.store.sqlite import files, statements
-from denizen.store.sqlite.alone import AloneSnapshot
 from denizen.store.sqlite.lock import FileLock
 from denizen.store.sqlite.snapshots import SnapshotPool
 from denizen.store.sqlite.writer import Job, Stop, Write, Writer
@@ -39,7 +38,12 @@ class SqliteStore:
     """See `contract.Store`. Made by `open`."""
 
     def __init__(
-        self, path: str, lock: FileLock, connection: apsw.Connection, *, is_alone: bool
+        self,
+        path: str,
+        lock: FileLock,
+        connection: apsw.Connection,
+        version: int,
+        vfs: str | None,
     ) -> None:
         self._path = path
         self._lock = lock
@@ -51,9 +55,8 @@ class SqliteStore:
         self._stall_timer: asyncio.TimerHandle | None = None
         self._hold_at = WAL_PAGES_MAX
         self._is_closed = False
-        self._is_alone = is_alone
-        self._writer = Writer(connection, path, self._report)
-        self._snapshots = SnapshotPool(path, lambda: self._writer.version)
+        self._writer = Writer(connection, path, version, self._report)
+        self._snapshots = SnapshotPool(path, vfs, lambda: self._writer.version)
 
     @classmethod
     async def open(
@@ -61,12 +64,12 @@ class SqliteStore:
     ) -> "SqliteStore":
         """Open the database file `path`; make it and its directory if they aren't there.
 
-        With a `vfs` (for tests) the file is used without shared memory: reads go through the
-        writer. `synchronous=False` (for tests only) loses acknowledged commits in a power cut.
+        `vfs` names an apsw VFS to use instead of the operating system's. `synchronous=False` is for
+        tests only: a power cut then loses acknowledged commits.
         Raises `StoreInUse`, `StoreFormatUnknown`, `StoreUnavailable`.
         """
         opened = await asyncio.to_thread(_open_files, path, vfs, synchronous)
-        return cls(*opened, is_alone=vfs is not None)
+        return cls(*opened, vfs)
 
     # The contract.
 
@@ -90,8 +93,6 @@ class SqliteStore:
     def watch(self, key: bytes) -> Awaitable[None]:
         check_key(key)
         self._check_open()
-        if self._is_alone:
-            return asyncio.ensure_future(self._watch_alone(key))
         return self._watches.add(key, self._snapshots.read_now(key))
 
     async def stats(self) -> dict[str, Any]:
@@ -128,9 +129,6 @@ class SqliteStore:
         return self._writer.version
 
     async def snapshot(self, started_at: float) -> Snapshot:
-        if self._is_alone:
-            version, recent = self._writer.version, self._writer.recent
-            return AloneSnapshot(self._connection, recent, version, self._on_writer)
         return await self._snapshots.open(started_at)
 
     async def commit(self, request: CommitRequest) -> bytes:
@@ -218,10 +216,6 @@ class SqliteStore:
         self._hold_at = WAL_PAGES_MAX
         self._snapshots.let_go()
 
-    async def _watch_alone(self, key: bytes) -> None:
-        value = await self._on_writer(lambda: self._connection.execute(statements.GET, (key,)).get)
-        await self._watches.add(key, value)
-
     def _measure(self) -> tuple[int, int, int]:
         keys, size_bytes = self._connection.execute(statements.SIZES).get
         return keys, size_bytes, os.path.getsize(self._path)
@@ -233,13 +227,14 @@ class SqliteStore:
 
 def _open_files(
     path: str, vfs: str | None, synchronous: bool
-) -> tuple[str, FileLock, apsw.Connection]:
-    """The real path, its lock and the writing connection. Blocks."""
+) -> tuple[str, FileLock, apsw.Connection, int]:
+    """The real path, its lock, the writing connection, the version reached. Blocks."""
     path = os.path.realpath(path)
     files.make_directory(path)
     lock = FileLock.acquire(path)
     try:
-        return path, lock, files.open_writer(path, vfs=vfs, synchronous=synchronous)
+        connection, version = files.open_writer(path, vfs=vfs, synchronous=synchronous)
+        return path, lock, connection, version
     except BaseException:
         lock.release()
         raise

@@ -15,6 +15,9 @@ from denizen.store.sqlite.faults import mapped
 FORMAT_VERSION = 1
 APPLICATION_ID = 0x44_4E_5A_4E  # "DNZN"
 
+VERSION_KEY = b"\xff/version"
+"""Holds a version that no group has passed: the next process goes on from it."""
+
 PAGE_BYTES = 4_096
 _WRITER_CACHE_KIB = 16_384
 _READER_CACHE_KIB = 2_048
@@ -40,9 +43,10 @@ def make_directory(path: str) -> None:
         ) from None
 
 
-def open_writer(path: str, *, vfs: str | None, synchronous: bool) -> apsw.Connection:
-    """The writing connection of a database that is ours; a new one where there is none.
+def open_writer(path: str, *, vfs: str | None, synchronous: bool) -> tuple[apsw.Connection, int]:
+    """The writing connection of a database that is ours, and the version that it has reached.
 
+    Makes the database where there is none.
     Blocks while SQLite takes over what an earlier process left in its log. Raises
     `StoreFormatUnknown` or `StoreUnavailable`.
     """
@@ -51,20 +55,21 @@ def open_writer(path: str, *, vfs: str | None, synchronous: bool) -> apsw.Connec
     except apsw.Error as error:
         raise mapped(error, path) from None
     try:
-        _prepare(connection, path, is_alone=vfs is not None, synchronous=synchronous)
+        _prepare(connection, path, synchronous=synchronous)
+        stored: bytes | None = connection.execute(statements.GET, (VERSION_KEY,)).get
     except apsw.Error as error:
         connection.close()
         raise mapped(error, path) from None
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, int.from_bytes(stored or b"", "big")
 
 
-def open_reader(path: str) -> apsw.Connection:
+def open_reader(path: str, vfs: str | None) -> apsw.Connection:
     """A connection that can only read. Raises `StoreUnavailable`."""
     try:
-        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
         connection.set_busy_timeout(_BUSY_MS)
         connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
     except apsw.Error as error:
@@ -72,12 +77,9 @@ def open_reader(path: str) -> apsw.Connection:
     return connection
 
 
-def _prepare(connection: apsw.Connection, path: str, *, is_alone: bool, synchronous: bool) -> None:
+def _prepare(connection: apsw.Connection, path: str, *, synchronous: bool) -> None:
     execute = connection.execute
     connection.set_busy_timeout(_BUSY_MS)
-    if is_alone:
-        # Without shared memory between connections; must come before the first use of the log.
-        execute("PRAGMA locking_mode = EXCLUSIVE")
     is_new = _check_format(connection, path)
     execute(f"PRAGMA page_size = {PAGE_BYTES}")
     execute(f"PRAGMA synchronous = {'FULL' if synchronous else 'OFF'}")

@@ -47,7 +47,7 @@ class ConnectionSnapshot:
     ) -> tuple[list[Pair], bool]:
         connection = self._reader()
         try:
-            return read_chunk(connection, begin, end, limit, reverse=reverse)
+            return _read_chunk(connection, begin, end, limit, reverse=reverse)
         except apsw.Error as error:
             raise mapped(error, self._pool.path) from None
         finally:
@@ -72,8 +72,9 @@ class ConnectionSnapshot:
 class SnapshotPool:
     """At most `SNAPSHOTS_MAX` snapshots at a time; who comes later waits for one to end."""
 
-    def __init__(self, path: str, version: Callable[[], int]) -> None:
+    def __init__(self, path: str, vfs: str | None, version: Callable[[], int]) -> None:
         self.path = path
+        self._vfs = vfs
         self._version = version
         self._idle: list[apsw.Connection] = []
         self._in_use = 0
@@ -101,7 +102,7 @@ class SnapshotPool:
     def read_now(self, key: bytes) -> bytes | None:
         """What a key holds at this moment. Raises `StoreUnavailable`."""
         if not self._idle:
-            self._idle.append(open_reader(self.path))
+            self._idle.append(open_reader(self.path, self._vfs))
         try:
             value: bytes | None = self._idle[-1].execute(statements.GET, (key,)).get
         except apsw.Error as error:
@@ -148,7 +149,7 @@ class SnapshotPool:
     def _begin(self, ends_at: float) -> ConnectionSnapshot:
         if self._is_closed:
             raise _closed()
-        connection = self._idle.pop() if self._idle else open_reader(self.path)
+        connection = self._idle.pop() if self._idle else open_reader(self.path, self._vfs)
         # The version is taken before SQLite's snapshot: see `transaction`.
         version = self._version()
         try:
@@ -203,7 +204,7 @@ def _closed() -> StoreClosed:
     return StoreClosed("The store was closed: open it again.")
 
 
-def read_chunk(
+def _read_chunk(
     connection: apsw.Connection, begin: bytes, end: bytes, limit: int, *, reverse: bool
 ) -> tuple[list[Pair], bool]:
     """At most `limit` pairs of a range and about `CHUNK_BYTES_MAX`, and whether those are all."""

@@ -22,13 +22,13 @@ from denizen.store.group import REQUESTS_MAX, Group
 from denizen.store.recent import RecentWrites
 from denizen.store.sqlite import statements
 from denizen.store.sqlite.faults import mapped
+from denizen.store.sqlite.files import VERSION_KEY
 from denizen.store.sqlite.heads import Heads
 
 GROUP_JOBS_MAX = 1_024
 GROUP_BYTES_MAX = 4 * 1024 * 1024
 CHECKPOINT_PAGES = 1_000
 
-_VERSION_KEY = b"\xff/version"
 _VERSIONS_RESERVED = 1 << 20
 
 assert GROUP_JOBS_MAX < REQUESTS_MAX
@@ -73,14 +73,15 @@ Report = Callable[[list[Job], Group | None], None]
 class Writer:
     """Owns the writing connection. `report` is called on the thread, after each group."""
 
-    def __init__(self, connection: apsw.Connection, path: str, report: Report) -> None:
+    def __init__(
+        self, connection: apsw.Connection, path: str, version: int, report: Report
+    ) -> None:
         self._connection = connection
         self._path = path
         self._report = report
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._heads = Heads(connection)
-        stored = self._heads.read(_VERSION_KEY)
-        self.version = self._version_given = int.from_bytes(stored or b"", "big")
+        self.version = self._version_given = version
         """All groups up to this version are durable and can be read (any thread may look)."""
         self._version_reserved = self.version
         self.recent = RecentWrites(self.version)
@@ -220,7 +221,7 @@ class Writer:
         """Versions that may be used are noted in advance, so that none is used twice."""
         if group.version > self._version_reserved:
             self._version_reserved = group.version + _VERSIONS_RESERVED
-            group.writes[_VERSION_KEY] = self._version_reserved.to_bytes(8, "big")
+            group.writes[VERSION_KEY] = self._version_reserved.to_bytes(8, "big")
 
     def _note_pages(self, connection: apsw.Connection, name: str, pages: int) -> int:
         if pages < self.wal_pages:

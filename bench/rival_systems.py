@@ -30,9 +30,12 @@ def redis() -> System:
         return [program, *place, *durable]
 
     def makes_first_call(port: int) -> bool:
-        return exchange(port, b"SET first 1\r\n", b"+OK")
+        return bool(exchange(port, b"SET first 1\r\n", b"+OK"))
 
-    return System("Redis", words, makes_first_call, makes_first_call, _as_redis)
+    def look(port: int) -> bytes:
+        return exchange(port, b"GET k0\r\nPING\r\n", b"+PONG")
+
+    return System("Redis", words, makes_first_call, makes_first_call, look, _as_redis)
 
 
 def _as_redis(load: Load) -> Load:

@@ -103,13 +103,20 @@ def compare_lone(bench: Bench, rivals: Rivals) -> None:
 
 
 def compare_durable(bench: Bench, rivals: Rivals) -> None:
-    """Durable calls with 64 in flight."""
+    """Durable calls with 64 in flight; then SIGKILL for all, and a look whether they were."""
     with running(bench, rivals.all()) as servers:
         for name, load in DURABLE.items():
             measured = bench.compare(servers, replace(load, seconds=bench.seconds))
             rates = {system: by.rate for system, by in measured.items()}
             marks = {rival: mark for (rival, of), mark in DURABLE_MARKS.items() if of == load}
             _report_rates(bench, f"durable calls, {name}", "calls/s", rates, marks)
+        seen = [server.system.look(server.port) for server in servers]
+        for server, before in zip(servers, seen, strict=True):
+            server.kill()
+            with server.system.running(server.data) as again:
+                kept = before and again.system.look(again.port) == before
+            verdict = "there" if kept else "NOT THERE"
+            bench.report.note(f"{server.name}: after SIGKILL its last value is {verdict}")
 
 
 def compare_reads(bench: Bench, rivals: Rivals) -> None:

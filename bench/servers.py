@@ -47,30 +47,40 @@ def is_healthy(port: int) -> bool:
 
 def makes_first_call(port: int) -> bool:
     """Whether one durable call over a new WebSocket is answered."""
+    return bool(call_once(port, "/actors/counter/first", "increment"))
+
+
+def look(port: int) -> bytes:
+    """What the bench's first counter answers when asked for its value."""
+    return call_once(port, "/actors/counter/k0", "get")
+
+
+def call_once(port: int, path: str, action: str) -> bytes:
+    """All bytes that came back up to a call's result, or none."""
     head = (
-        "GET /actors/counter/first/connect?version=1&format=json HTTP/1.1\r\n"
+        f"GET {path}/connect?version=1&format=json HTTP/1.1\r\n"
         f"Host: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    call = b'{"body":{"rr":{"i":0,"n":"increment","a":[]}}}'
+    call = f'{{"body":{{"rr":{{"i":0,"n":"{action}","a":[]}}}}}}'.encode()
     frame = bytes([0x81, 0x80 | len(call), 0, 0, 0, 0]) + call  # masked with zeros: as it is
     return exchange(port, head.encode() + frame, b'"ro"')
 
 
-def exchange(port: int, request: bytes, wanted: bytes) -> bool:
-    """Whether `wanted` comes back. A server that does not answer yet is False."""
+def exchange(port: int, request: bytes, wanted: bytes) -> bytes:
+    """The answer as soon as it has `wanted` in it; nothing from a server that isn't up yet."""
+    answer = b""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=READY_S) as peer:
             peer.sendall(request)
-            answer = b""
             while wanted not in answer:
                 more = peer.recv(4096)
                 if not more:
-                    return False
+                    return b""
                 answer += more
-            return True
     except ConnectionError:
-        return False
+        return b""
+    return answer
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ class System:
     """The command line for a port and a data directory."""
     is_ready: Callable[[int], bool] = accepts
     makes_first_call: Callable[[int], bool] = makes_first_call
+    look: Callable[[int], bytes] = look
+    """The first counter's value as it comes over the wire, to be compared with a later look."""
     adapt: Callable[[Load], Load] = unchanged
     """Puts a load in its words."""
 
@@ -101,7 +113,7 @@ class System:
                 env=environment,
                 preexec_fn=_on_server_core,
             )
-        return Server(self, port, process, log, started_at)
+        return Server(self, port, directory, process, log, started_at)
 
     @contextmanager
     def running(self, directory: Path) -> "Iterator[Server]":
@@ -120,6 +132,7 @@ class Server:
 
     system: System
     port: int
+    data: Path
     process: "subprocess.Popen[bytes]"
     log: Path
     started_at: float

@@ -10,6 +10,13 @@
 
 enum { ECHO_BYTES = 100, CLOSE = 8, PING = 9, PONG = 10, TEXT = 1 };
 
+/* The first refusal is shown; all are counted. */
+static void show_refusal(const char *text, size_t size) {
+    static bool shown;
+    if (!shown) fprintf(stderr, "load: refused: %.*s\n", (int)size, text);
+    shown = true;
+}
+
 static void write_frame(Connection *connection, uint8_t opcode, const char *text, size_t size) {
     static uint32_t mask_state = 0x9e3779b9u;
     mask_state = mask_state * 1664525u + 1013904223u;
@@ -112,7 +119,7 @@ static void read_text(Connection *connection, const char *text, size_t size) {
         const char *id = find_value(at, end, "\"i\""), *output = find_value(at, end, "\"o\"");
         if (!id || !read_integer(id, end, &number)) on_wire_error(connection, "a reply without an id");
         reply.id = (uint32_t)number;
-        if (reply.failed) fprintf(stderr, "load: refused: %.*s\n", (int)size, text);
+        if (reply.failed) show_refusal(text, size);
         else if (!output) on_wire_error(connection, "a reply without an output");
         else reply.has_value = read_integer(output, end, &reply.value);
         on_reply(connection, reply);
@@ -160,7 +167,7 @@ static bool read_redis(Connection *connection) {
     char *start = (char *)in->bytes + in->start;
     char *end = memchr(start, '\n', in->end - in->start);
     if (!end) return false;
-    if (*start != '+') fprintf(stderr, "load: refused: %.*s\n", (int)(end - start), start);
+    if (*start != '+') show_refusal(start, (size_t)(end - start));
     in->start += (size_t)(end + 1 - start);
     on_reply(connection, (Reply){.id = connection->next_id - connection->in_flight,
                                  .failed = *start != '+'});

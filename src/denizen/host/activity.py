@@ -1,0 +1,135 @@
+"""One thing that an actor is asked to do: a call, a hook, an HTTP request. From arrival to answer."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from denizen.core.errors import DenizenError, code_of
+from denizen.wire.runtime import Call, Caller, Failure, Hook, HttpStart
+
+if TYPE_CHECKING:
+    from denizen.host.http import Exchange
+    from denizen.host.instance import Instance
+
+NO_CALLER = Caller()
+
+
+class Asker(Protocol):
+    """Who waits for the answer; `call_id` is the asker's own name for the question."""
+
+    def succeed(self, call_id: int, value: bytes) -> None: ...
+
+    def fail(self, call_id: int, failure: Failure) -> None: ...
+
+
+class _Nobody:
+    """Nobody waits: a hook that tells of something that has happened."""
+
+    def succeed(self, call_id: int, value: bytes) -> None:
+        """It is of no interest."""
+
+    def fail(self, call_id: int, failure: Failure) -> None:
+        """The actor's log has it."""
+
+
+NOBODY = _Nobody()
+
+
+class Activity:
+    """One call, hook or HTTP request. It is answered exactly once, whatever happens.
+
+    `is_running`: its code is under way. `is_answered`: the asker has been told.
+    """
+
+    __slots__ = (
+        "_asker",
+        "_call_id",
+        "_hook",
+        "_scope",
+        "action",
+        "args",
+        "caller",
+        "exchange",
+        "has_run",
+        "id",
+        "instance",
+        "is_answered",
+        "is_exclusive",
+        "is_running",
+        "timeout_s",
+    )
+
+    def __init__(
+        self,
+        asker: Asker,
+        call_id: int,
+        *,
+        action: str = "",
+        args: list[Any] | None = None,
+        caller: Caller = NO_CALLER,
+        timeout_s: float | None = None,
+        hook: Hook | None = None,
+        scope: dict[str, Any] | None = None,
+        exchange: "Exchange | None" = None,
+    ) -> None:
+        self._asker = asker
+        self._call_id = call_id
+        self._hook = hook
+        self._scope = scope
+        self.action = action
+        self.args = args
+        self.caller = caller
+        self.timeout_s = timeout_s
+        self.exchange = exchange
+        self.id = -1
+        self.instance: Instance | None = None
+        self.is_exclusive = False
+        self.is_running = False
+        self.has_run = False
+        self.is_answered = False
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The actors that wait for this, the outermost first."""
+        return self.caller.chain
+
+    def message(self) -> Call | Hook | HttpStart:
+        """What the body is told."""
+        if self.args is not None:
+            return Call(self.id, self.action, self.args, self.caller, self.timeout_s or 0.0)
+        hook = self._hook
+        if hook is not None:
+            return Hook(self.id, hook.name, hook.connection_id, hook.params, hook.principal)
+        return HttpStart(self.id, self._scope or {})
+
+    def succeed(self, value: bytes) -> None:
+        """Answer with a packed value, unless it was answered before."""
+        if not self.is_answered:
+            self._answered()
+            self._asker.succeed(self._call_id, value)
+
+    def fail_with(self, failure: Failure) -> None:
+        """Answer with a failure, unless it was answered before."""
+        if not self.is_answered:
+            self._answered()
+            self._asker.fail(self._call_id, failure)
+
+    def fail(self, error: DenizenError) -> None:
+        """Answer with an error of ours, unless it was answered before."""
+        if not self.is_answered:
+            self.fail_with(failure_from(error))
+
+    def expire(self) -> None:
+        """The deadline has passed (`host.deadlines.Expiring`)."""
+        if self.instance is not None and not self.is_answered:
+            self.instance.expire(self)
+
+    def _answered(self) -> None:
+        self.is_answered = True
+        if self.timeout_s is not None and self.instance is not None:
+            self.instance.forget_deadline(self)
+
+
+def failure_from(error: DenizenError) -> Failure:
+    """An error of ours as it travels."""
+    if error.metadata is None:
+        return Failure(code_of(error), error.message)
+    return Failure(code_of(error), error.message, error.metadata)

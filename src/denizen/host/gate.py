@@ -1,0 +1,115 @@
+"""The output gate: what may leave when. A machine without I/O.
+
+What turns changed gathers in *sections*; each section becomes one commit, and what is to leave after
+its changes waits in it. At most one section flies (is on its way to the store).
+
+- G1 An output never leaves before every change that came before it is durable.
+- G2 Outputs leave in the order in which they came.
+- G3 One section flies at a time, and sections fly in order.
+- G4 Turns that end meanwhile share the next section, unless it would grow over `commit_bytes_max`; a turn is
+  never split over two.
+
+A *sealed* gate lets nothing fly or leave until it is unsealed: the last section of an actor that is being
+destroyed, so that the reply to who destroyed it waits for the tombstone.
+"""
+
+from denizen.wire.runtime import Output
+
+
+class Section:
+    """Changes that commit together, and the outputs that wait for them."""
+
+    __slots__ = ("changes", "outputs", "size_bytes", "state_bytes")
+
+    def __init__(self) -> None:
+        self.changes: dict[str, bytes | None] = {}
+        self.outputs: list[Output] = []
+        self.size_bytes = 0
+        self.state_bytes: int | None = None
+        """The whole state's size after these changes; None if nothing changed."""
+
+
+class Gate:
+    """One actor's gate."""
+
+    __slots__ = ("_bytes_max", "_flying", "_is_sealed", "_waiting")
+
+    def __init__(self, commit_bytes_max: int) -> None:
+        self._bytes_max = commit_bytes_max
+        self._flying: Section | None = None
+        self._waiting: list[Section] | None = None
+        self._is_sealed = False
+
+    @property
+    def wants_commit(self) -> bool:
+        """Whether a section waits that may fly now."""
+        return self._waiting is not None and self._flying is None and not self._is_sealed
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an output would leave at once."""
+        return self._waiting is None and self._flying is None
+
+    def add(
+        self, changes: dict[str, bytes | None], outputs: list[Output], state_bytes: int = 0
+    ) -> list[Output]:
+        """A turn ended: the outputs that may leave now."""
+        if changes:
+            section = self._section_for(changes)
+            section.state_bytes = state_bytes
+            section.outputs += outputs
+            return []
+        if self._waiting is not None:
+            self._waiting[-1].outputs += outputs
+            return []
+        if self._flying is not None:
+            self._flying.outputs += outputs
+            return []
+        return outputs
+
+    def demand(self) -> None:
+        """Ask for a commit although nothing changed: a start that must be made known."""
+        if self._waiting is None:
+            self._waiting = [Section()]
+
+    def seal(self) -> None:
+        """From now on nothing flies and nothing leaves."""
+        self.demand()
+        self._is_sealed = True
+
+    def unseal(self) -> None:
+        """Let everything that gathered fly as one last section."""
+        assert self._waiting is not None
+        last = self._waiting[-1]
+        last.outputs = [output for section in self._waiting for output in section.outputs]
+        self._waiting = [last]
+        self._is_sealed = False
+
+    def take(self) -> Section | None:
+        """The next section, which flies from now on; None if none may."""
+        if not self.wants_commit:
+            return None
+        assert self._waiting is not None
+        self._flying = self._waiting.pop(0)
+        if not self._waiting:
+            self._waiting = None
+        return self._flying
+
+    def landed(self) -> list[Output]:
+        """The flying section is durable: its outputs leave."""
+        assert self._flying is not None
+        outputs = self._flying.outputs
+        self._flying = None
+        return outputs
+
+    def _section_for(self, changes: dict[str, bytes | None]) -> Section:
+        size = sum(len(name) + len(data or b"") for name, data in changes.items())
+        waiting = self._waiting
+        if waiting is None:
+            waiting = self._waiting = [Section()]
+        elif waiting[-1].size_bytes + size > self._bytes_max and waiting[-1].changes:
+            waiting.append(Section())
+        section = waiting[-1]
+        section.changes.update(changes)
+        section.size_bytes += size
+        return section

@@ -1,0 +1,504 @@
+"""One awake actor in its host: what arrives for it, what it says, what leaves.
+
+The way of a call: `call` asks the admission whether it may start; `_run` hands it to the body; the body says
+turns to `hear`, whose changes and outputs go through the gate; when the commit before an output is durable,
+`_release` lets it leave. Nothing here looks into a state or runs an actor's code.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from denizen.core.errors import (
+    ActorCrashed,
+    ActorDestroyed,
+    CallCycle,
+    DenizenError,
+    Overloaded,
+    RpcTimedOut,
+    TooManyConnections,
+    from_wire,
+)
+from denizen.host.activity import NOBODY, Activity
+from denizen.host.admission import Admission
+from denizen.host.gate import Gate
+from denizen.telemetry import logs
+from denizen.wire.commits import Commit, Head, Record, Snapshot, next_head
+from denizen.wire.runtime import (
+    Answer,
+    Barrier,
+    Call,
+    Cancel,
+    Crash,
+    Disconnect,
+    Event,
+    Failed,
+    Failure,
+    Hook,
+    HttpReceive,
+    HttpSend,
+    Identity,
+    Output,
+    Reply,
+    Request,
+    Start,
+    Started,
+    ToHost,
+    Turn,
+    TypeInfo,
+)
+
+if TYPE_CHECKING:
+    from denizen.host.connections import Connection
+    from denizen.host.host import Host
+
+_log = logs.get("host")
+
+
+class Instance:
+    """One life of an actor: from its start until it is destroyed, crashes, or the host stops."""
+
+    __slots__ = (
+        "_activities",
+        "_admission",
+        "_body",
+        "_changed",
+        "_connections",
+        "_creates",
+        "_ended",
+        "_flying_head",
+        "_gate",
+        "_generation",
+        "_head",
+        "_host",
+        "_is_ending",
+        "_is_last_commit",
+        "_is_started",
+        "_is_submitted",
+        "_last_hook",
+        "_next_activity",
+        "record",
+        "type_info",
+    )
+
+    def __init__(self, host: "Host", type_info: TypeInfo, record: Record) -> None:
+        self._host = host
+        self.type_info = type_info
+        self.record = record
+        self._admission: Admission[Activity] = Admission()
+        self._gate = Gate(host.limits.commit_bytes_max)
+        self._body = host.make_body(type_info.name, self.hear)
+        self._head: Head | None = None
+        self._flying_head: Head | None = None
+        self._generation = 0
+        self._creates = False
+        self._is_started = False
+        self._is_submitted = False
+        self._is_ending = False
+        self._is_last_commit = False
+        self._ended: DenizenError | None = None
+        self._last_hook: Activity | None = None
+        self._changed: asyncio.Future[None] | None = None
+        self._next_activity = 0
+        # Made when first needed: an idle actor is to be small.
+        self._activities: dict[int, Activity] | None = None
+        self._connections: dict[str, Connection] | None = None
+
+    @property
+    def actor_id(self) -> str:
+        return self.record.actor_id
+
+    @property
+    def ended(self) -> DenizenError | None:
+        """Why this life is over; None while it goes on."""
+        return self._ended
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it is being destroyed."""
+        return self._is_ending
+
+    async def until_ended(self) -> None:
+        """Return once this life is over."""
+        while self._ended is None:
+            await self._change()
+
+    async def until_durable(self) -> None:
+        """Return once the actor is known to the store. Raises why it never will be."""
+        while self._head is None or self._head.generation != self._generation:
+            if self._ended is not None:
+                raise self._ended
+            await self._change()
+
+    def _change(self) -> "asyncio.Future[None]":
+        """Done at the next commit, or the end."""
+        if self._changed is None:
+            self._changed = asyncio.get_running_loop().create_future()
+        return self._changed
+
+    def _tell_change(self) -> None:
+        changed, self._changed = self._changed, None
+        if changed is not None and not changed.done():
+            changed.set_result(None)
+
+    # Starting.
+
+    def start(self, snapshot: Snapshot | None) -> None:
+        """Begin: from what was stored, or anew (None), in which case the first commit creates the actor."""
+        head = None if snapshot is None else snapshot.head
+        self._head = head
+        self._creates = head is None
+        is_new = head is None or head.generation == 0
+        # What was never started has no state yet, only its record.
+        generation = 1 if head is None else head.generation + 1
+        self._generation = generation
+        self._gate.demand()
+        record = self.record
+        identity = Identity(
+            record.namespace,
+            record.type,
+            record.key,
+            record.actor_id,
+            record.tags,
+            record.region,
+            generation,
+        )
+        state = {} if snapshot is None else snapshot.state
+        self._body.receive(Start(identity, is_new, state, record.input))
+
+    def _started(self, started: Started) -> None:
+        if started.failure is not None:
+            failure = started.failure
+            self.end(from_wire(failure.code, failure.message, _metadata(failure)))
+            return
+        self._is_started = True
+        self._submit()
+        self._run_all(self._admission.finish(True))
+
+    # What arrives.
+
+    def call(self, activity: Activity) -> None:
+        """A call has come: it runs, waits for its turn, or is refused."""
+        info = self.type_info.actions.get(activity.action)
+        if info is not None:
+            activity.is_exclusive = info.is_exclusive
+            if activity.timeout_s is None or info.timeout_s < activity.timeout_s:
+                activity.timeout_s = info.timeout_s
+        elif activity.timeout_s is None:
+            activity.timeout_s = self._host.limits.action_timeout_s
+        if activity.chain and self.actor_id in activity.chain:
+            if self._admission.must_wait(activity.is_exclusive):
+                activity.fail(
+                    CallCycle(
+                        f"The call of {self.type_info.name}.{activity.action} waits, through a chain of "
+                        "calls, for itself: don't call back into an exclusive action."
+                    )
+                )
+                return
+        self.begin(activity)
+
+    def begin(self, activity: Activity) -> None:
+        """Number an activity and run it when it may run."""
+        if self._ended is not None or self._is_ending:
+            activity.fail(self._ended or _destroyed(self.actor_id))
+            return
+        if self._activities and len(self._activities) >= self._host.limits.calls_per_actor_max:
+            activity.fail(Overloaded("The actor has too many calls under way: try again later."))
+            return
+        self._admit(activity)
+
+    def _admit(self, activity: Activity) -> None:
+        if self._activities is None:
+            self._activities = {}
+        activity.id = self._next_activity
+        self._next_activity += 1
+        self._activities[activity.id] = activity
+        activity.instance = self
+        if activity.timeout_s is not None:
+            self._host.deadlines.add(activity, activity.timeout_s)
+        if self._admission.arrive(activity, activity.is_exclusive):
+            self._run(activity)
+
+    def _run(self, activity: Activity) -> None:
+        activity.is_running = activity.has_run = True
+        self._body.receive(activity.message())
+
+    def _run_all(self, activities: list[Activity]) -> None:
+        for activity in activities:
+            if activity.is_answered:
+                # It was given up between being let in and running.
+                self._activity_over(activity)
+            elif self._ended is None:
+                self._run(activity)
+
+    def forget_deadline(self, activity: Activity) -> None:
+        """An activity was answered in time."""
+        assert activity.timeout_s is not None
+        self._host.deadlines.remove(activity, activity.timeout_s)
+
+    def expire(self, activity: Activity) -> None:
+        """An activity is over its time: its caller is told now, and its code is cancelled."""
+        assert activity.timeout_s is not None
+        error = RpcTimedOut(
+            f"The action took longer than {activity.timeout_s:g} s and was cancelled."
+        )
+        activity.fail(error)
+        self.cancel(activity)
+
+    def cancel(self, activity: Activity) -> None:
+        """Nobody wants its answer any more: unwind it."""
+        if activity.is_running:
+            self._body.receive(Cancel(activity.id))
+            return
+        started = self._admission.withdraw(activity)
+        if started is not None:
+            if self._activities is not None:
+                self._activities.pop(activity.id, None)
+            self._run_all(started)
+
+    # Connections.
+
+    def join(self, connection: "Connection") -> None:
+        """Take in a connection. Raises `TooManyConnections`, or why the actor is gone."""
+        if self._ended is not None or self._is_ending:
+            raise self._ended or _destroyed(self.actor_id)
+        if self._connections is None:
+            self._connections = {}
+        if len(self._connections) >= self._host.limits.connections_per_actor_max:
+            raise TooManyConnections(
+                "The actor has as many connections as it may: try again later."
+            )
+        self._connections[connection.id] = connection
+
+    def leave(self, connection: "Connection") -> None:
+        """A connection has ended."""
+        if self._connections is not None:
+            self._connections.pop(connection.id, None)
+        if self._ended is None and not self._is_ending:
+            self.begin(Activity(NOBODY, 0, hook=Hook(0, "disconnect", connection.id)))
+
+    # What the body says.
+
+    def hear(self, message: ToHost) -> None:
+        """A turn ended, or the start did (`wire.runtime.Say`)."""
+        if type(message) is Turn:
+            self._hear_turn(message)
+        elif type(message) is Started:
+            self._started(message)
+
+    def _hear_turn(self, turn: Turn) -> None:
+        if self._ended is not None:
+            return
+        if turn.destroys and not self._is_ending:
+            self._begin_to_end()
+        released = self._gate.add(turn.changes, turn.outputs, turn.state_bytes)
+        if not self._is_submitted and self._gate.wants_commit:
+            self._submit()
+        if turn.ended is not None:
+            self._activity_ended(turn.ended)
+        if released:
+            self._release(released)
+        if self._is_ending and not self._admission.running:
+            self._host.soon(self._run_last_hook)
+
+    def _activity_ended(self, activity_id: int) -> None:
+        activities = self._activities
+        activity = None if activities is None else activities.get(activity_id)
+        if activity is None or not activity.is_running:
+            return
+        activity.is_running = False
+        self._activity_over(activity)
+        if activity is self._last_hook:
+            self._commit_the_end()
+
+    def _activity_over(self, activity: Activity) -> None:
+        if activity.is_answered and self._activities is not None:
+            self._activities.pop(activity.id, None)
+        started = self._admission.finish(activity.is_exclusive)
+        if started:
+            self._host.soon(self._run_all, started)
+
+    # Commits.
+
+    def _submit(self) -> None:
+        if not self._is_started or self._ended is not None:
+            return
+        self._is_submitted = True
+        try:
+            self._host.state.submit(self)
+        except DenizenError as error:
+            self.end(error)
+
+    def take_commit(self) -> Commit | None:
+        """What changed until now, as one commit (`host.ports.CommitSource`)."""
+        section = self._gate.take() if self._ended is None else None
+        if section is None:
+            self._is_submitted = False
+            return None
+        follows, record = self._head, self.record
+        self._flying_head = next_head(
+            follows,
+            self._generation,
+            section.changes,
+            section.state_bytes,
+            is_destroyed=self._is_last_commit,
+        )
+        creates, self._creates = self._creates, False
+        return Commit(
+            record.namespace,
+            record.actor_id,
+            follows,
+            self._flying_head,
+            section.changes,
+            record if creates else None,
+            record if self._is_last_commit else None,
+        )
+
+    def commit_settled(self, error: DenizenError | None) -> None:
+        """The flying commit is durable or refused (`host.ports.CommitSource`)."""
+        self._is_submitted = False
+        if self._ended is not None:
+            return
+        if error is not None:
+            self.end(error)
+            return
+        self._head = self._flying_head
+        if self._changed is not None:
+            self._tell_change()
+        outputs = self._gate.landed()
+        if self._gate.wants_commit:
+            self._submit()
+        if outputs:
+            self._release(outputs)
+        if self._head is not None and self._head.is_destroyed:
+            self.end(_destroyed(self.actor_id))
+
+    # What leaves.
+
+    def _release(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if type(output) is Reply:
+                self._settle(output.activity_id, output.value, None)
+            elif type(output) is Event:
+                self._deliver(output)
+            elif type(output) is Failed:
+                self._settle(output.activity_id, None, output.failure)
+            else:
+                _RELEASERS[type(output)](self, output)
+
+    def _settle(self, activity_id: int, value: bytes | None, failure: Failure | None) -> None:
+        activities = self._activities
+        activity = None if activities is None else activities.get(activity_id)
+        if activity is None:
+            return
+        if not activity.is_running and activities is not None:
+            del activities[activity_id]
+        if failure is None:
+            activity.succeed(value or b"")
+        else:
+            activity.fail_with(failure)
+
+    def _deliver(self, event: Event) -> None:
+        connections = self._connections
+        if not connections:
+            return
+        if event.connection_id is not None:
+            target = connections.get(event.connection_id)
+            if target is not None:
+                target.send_event(event.name, event.args)
+            return
+        frames: dict[str, bytes] = {}
+        for connection in connections.values():
+            if event.name in connection.subscriptions:
+                codec = connection.codec
+                frame = frames.get(codec.name)
+                if frame is None:
+                    frame = frames[codec.name] = codec.encode_event(event.name, event.args)
+                connection.send_frame(frame)
+
+    def _disconnect(self, output: Disconnect) -> None:
+        target = (self._connections or {}).get(output.connection_id)
+        if target is not None:
+            target.say_goodbye(1000, output.reason)
+
+    def _request(self, request: Request) -> None:
+        maker = (self._activities or {}).get(
+            -1 if request.activity_id is None else request.activity_id
+        )
+        chain = () if maker is None else (*maker.chain, self.actor_id)
+        self._host.send_request(self, request, chain)
+
+    def answer(self, request_id: int, value: bytes | None, failure: Failure | None) -> None:
+        """What came of a request of the body."""
+        if self._ended is None:
+            self._body.receive(Answer(request_id, value, failure))
+
+    def _pass_barrier(self, barrier: Barrier) -> None:
+        self.answer(barrier.request_id, None, None)
+
+    def _http(self, output: HttpReceive | HttpSend) -> None:
+        activity = (self._activities or {}).get(output.activity_id)
+        if activity is not None and activity.exchange is not None:
+            activity.exchange.serve(output)
+
+    def _crash(self, crash: Crash) -> None:
+        self.end(ActorCrashed(crash.reason))
+
+    # Ending.
+
+    def _begin_to_end(self) -> None:
+        """The actor asked for its end: nothing new begins, nothing leaves before the last commit."""
+        self._is_ending = True
+        self._gate.seal()
+        for activity in list((self._activities or {}).values()):
+            if not activity.is_running and not activity.is_answered and not activity.has_run:
+                self.cancel(activity)
+                activity.fail(_destroyed(self.actor_id))
+
+    def _run_last_hook(self) -> None:
+        """Nothing runs any more: `on_destroy`, then the last commit."""
+        if self._ended is not None or self._admission.running or self._last_hook is not None:
+            return
+        self._last_hook = Activity(NOBODY, 0, hook=Hook(0, "destroy"))
+        self._last_hook.is_exclusive = True
+        self._admit(self._last_hook)
+
+    def _commit_the_end(self) -> None:
+        """`on_destroy` has ended, well or not: the tombstone is the last commit."""
+        self._is_last_commit = True
+        self._gate.unseal()
+        if not self._is_submitted and self._gate.wants_commit:
+            self._submit()
+
+    def end(self, error: DenizenError) -> None:
+        """This life is over: who waits is told why, connections are closed with the code for it."""
+        if self._ended is not None:
+            return
+        self._ended = error
+        self._body.stop()
+        self._host.forget(self)
+        self._tell_change()
+        activities, self._activities = self._activities, None
+        for activity in list((activities or {}).values()):
+            activity.fail(error)
+        connections, self._connections = self._connections, None
+        for connection in list((connections or {}).values()):
+            connection.say_goodbye(error.close_code or 1011, error.code)
+
+
+def _destroyed(actor_id: str) -> ActorDestroyed:
+    return ActorDestroyed(f"The actor {actor_id} was destroyed.")
+
+
+def _metadata(failure: Failure) -> Any:
+    return failure.metadata if failure.metadata is not None else None
+
+
+_RELEASERS: dict[type[Any], Callable[[Instance, Any], None]] = {
+    Disconnect: Instance._disconnect,
+    Request: Instance._request,
+    Barrier: Instance._pass_barrier,
+    HttpReceive: Instance._http,
+    HttpSend: Instance._http,
+    Crash: Instance._crash,
+}

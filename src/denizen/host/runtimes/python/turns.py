@@ -1,0 +1,200 @@
+"""How an actor's coroutines run as turns.
+
+Theory. An actor's code may be entered only one stretch at a time, and between two awaits lies one turn. asyncio
+drives a task by calling `send` on its coroutine; so every coroutine of an actor is wrapped in `Steps`, whose
+`send` is exactly one turn: enter, run to the next await, leave. No queue and no extra task is needed,
+and what runs inside is an ordinary current task, as timeouts, task groups and network libraries expect.
+
+- U1 Each piece of an actor's code runs between `body.enter` and one of `suspended`, `returned`, `raised`.
+- U2 Tasks that an actor's code creates belong to it: the loop's task factory wraps their coroutines too.
+- U3 While an exclusive activity runs, no other piece of that actor runs: a task that wakes is held.
+- U4 An activity that was cancelled and lives on is abandoned after its grace: no code of it runs again.
+
+The signal of U4 derives from BaseException, so that `except Exception` can't swallow it; a coroutine that
+swallows even that is closed and never stepped again.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from denizen.host.runtimes.python.tracking import Journal
+from denizen.wire.runtime import Output
+
+if TYPE_CHECKING:
+    from denizen.host.runtimes.python.body import PythonBody
+
+
+class ActivityAbandoned(BaseException):  # noqa: N818  (a signal, not an error)
+    """The activity outlived its cancellation; it ends now."""
+
+
+class Activity:
+    """One call, hook, HTTP request or background task of an actor.
+
+    `aliases` are the fields that it may hold a mutable value of (see `tracking`, T1). An activity that
+    `holds` is an exclusive one under way: what it does is kept in `outputs`, `touched` and
+    `spawned` until it ends.
+    """
+
+    __slots__ = (
+        "aliases",
+        "body",
+        "chain",
+        "connection_id",
+        "deadline_at",
+        "error",
+        "holds",
+        "id",
+        "is_abandoned",
+        "is_cancelled",
+        "is_supervised",
+        "journal",
+        "outputs",
+        "spawned",
+        "task",
+        "touched",
+    )
+
+    def __init__(
+        self,
+        body: "PythonBody",
+        activity_id: int | None,
+        connection_id: str | None = None,
+        chain: tuple[str, ...] = (),
+        deadline_at: float | None = None,
+        *,
+        holds: bool = False,
+    ) -> None:
+        self.body = body
+        self.id = activity_id
+        self.connection_id = connection_id
+        self.chain = chain
+        self.deadline_at = deadline_at
+        self.aliases: set[str] | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.error: BaseException | None = None
+        self.is_cancelled = False
+        self.is_abandoned = False
+        self.is_supervised = True
+        self.holds = holds
+        self.journal: Journal | None = None
+        self.touched: set[str] | None = None
+        self.outputs: list[Output] | None = None
+        self.spawned: list[tuple[Coroutine[Any, Any, Any], bool, str | None]] | None = None
+        if holds:
+            self.journal = Journal()
+            self.touched = set()
+            self.outputs = []
+            self.spawned = []
+
+
+current: ContextVar[Activity | None] = ContextVar("denizen_activity", default=None)
+"""The activity on whose behalf code runs; tasks inherit it with their context."""
+
+
+class Steps(Coroutine[Any, Any, Any]):
+    """A coroutine of an actor, run one turn a step (U1)."""
+
+    __slots__ = ("_activity", "_coroutine", "_is_main", "_thrown")
+
+    def __init__(
+        self, activity: Activity, coroutine: Coroutine[Any, Any, Any], *, is_main: bool
+    ) -> None:
+        self._activity = activity
+        self._coroutine = coroutine
+        self._is_main = is_main
+        self._thrown: BaseException | None = None
+
+    def send(self, value: Any) -> Any:
+        activity = self._activity
+        body = activity.body
+        if body.exclusive is not None and body.exclusive is not activity:
+            return body.hold()
+        if self._thrown is not None or activity.error is not None or activity.is_abandoned:
+            return self._throw_now()
+        body.enter(activity)
+        try:
+            yielded = self._coroutine.send(value)
+        except StopIteration as stop:
+            if self._is_main:
+                body.returned(activity, stop.value)
+            else:
+                body.suspended(activity)
+            raise
+        except BaseException as error:
+            return self._raised(error)
+        body.suspended(activity)
+        return yielded
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None) -> Any:
+        if isinstance(error, type):
+            error = error() if value is None else value
+        activity = self._activity
+        self._thrown = error
+        if activity.body.exclusive is not None and activity.body.exclusive is not activity:
+            return activity.body.hold()
+        return self._throw_now()
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield from self._coroutine.__await__())
+
+    def _throw_now(self) -> Any:
+        activity = self._activity
+        body = activity.body
+        error = self._thrown or activity.error
+        if activity.is_abandoned or error is None:
+            error = ActivityAbandoned()
+        if error is activity.error:
+            activity.error = None
+        self._thrown = None
+        body.enter(activity)
+        try:
+            yielded = self._coroutine.throw(error)
+        except StopIteration as stop:
+            if self._is_main:
+                body.returned(activity, stop.value)
+            else:
+                body.suspended(activity)
+            raise
+        except BaseException as raised:
+            return self._raised(raised)
+        if activity.is_abandoned:
+            return self._close_now()
+        body.suspended(activity)
+        return yielded
+
+    def _raised(self, error: BaseException) -> Any:
+        activity = self._activity
+        if not self._is_main:
+            activity.body.suspended(activity)
+            raise error
+        activity.body.raised(activity, error)
+        if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
+            raise error
+        # The error has gone where it belongs; the task itself has nothing more to tell.
+        raise StopIteration(None)
+
+    def _close_now(self) -> Any:
+        try:
+            self._coroutine.close()
+        except RuntimeError:
+            # It awaits even while it is being closed. It is never stepped again.
+            pass
+        return self._raised(ActivityAbandoned())
+
+
+def task_factory(
+    loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+) -> asyncio.Task[Any]:
+    """Make a task; one that an actor's code asks for runs in that actor's turns (U2)."""
+    activity = current.get()
+    if activity is not None and not isinstance(coroutine, Steps):
+        task = asyncio.Task(Steps(activity, coroutine, is_main=False), loop=loop, **options)
+        activity.body.adopt(task)
+        return task
+    return asyncio.Task(coroutine, loop=loop, **options)

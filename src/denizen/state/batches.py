@@ -1,0 +1,95 @@
+"""A commit as a guarded batch of the store: what it checks, what it writes."""
+
+from functools import lru_cache
+
+import msgspec
+
+from denizen.state import layout
+from denizen.store.contract import Batch, Guard
+from denizen.wire.commits import LARGE_BYTES_MIN, Commit, Head, Record
+
+encode_head = msgspec.msgpack.Encoder().encode
+decode_head = msgspec.msgpack.Decoder(Head).decode
+encode_record = msgspec.msgpack.Encoder().encode
+decode_record = msgspec.msgpack.Decoder(Record).decode
+
+
+@lru_cache(maxsize=16_384)
+def _keys(namespace: str, actor_id: str) -> tuple[bytes, bytes]:
+    prefix = layout.actor_prefix(namespace, actor_id)
+    return prefix, layout.head_key(prefix)
+
+
+@lru_cache(maxsize=4_096)
+def _field_suffix(field: str) -> bytes:
+    return layout.field_key(b"", field)
+
+
+def batch_of(commit: Commit) -> Batch:
+    """The batch of a commit: guarded by the head that it follows, marked by the one it writes.
+
+    So a stale generation is refused, and the same commit sent twice is applied once.
+    """
+    prefix, head_key = _keys(commit.namespace, commit.actor_id)
+    follows = None if commit.follows is None else encode_head(commit.follows)
+    head = encode_head(commit.head)
+    sets = [(head_key, head)]
+    guards = [Guard(head_key, follows)]
+    clears: list[bytes] = []
+    ranges: list[tuple[bytes, bytes]] = []
+    if commit.destroys is None:
+        _write_fields(commit, prefix, sets, clears, ranges)
+    else:
+        _write_end(commit.destroys, sets, clears)
+    if commit.creates is not None:
+        _write_creation(commit.creates, prefix, sets, guards)
+    return Batch(tuple(guards), tuple(sets), tuple(clears), tuple(ranges), (head_key, head))
+
+
+def size_of(batch: Batch) -> int:
+    """How much a batch adds to its group."""
+    return sum(len(key) + len(value) for key, value in batch.sets)
+
+
+def _write_fields(
+    commit: Commit,
+    prefix: bytes,
+    sets: list[tuple[bytes, bytes]],
+    clears: list[bytes],
+    ranges: list[tuple[bytes, bytes]],
+) -> None:
+    were_large = () if commit.follows is None else commit.follows.large
+    for field, data in commit.changes.items():
+        key = prefix + _field_suffix(field)
+        if field in were_large:
+            ranges.append(layout.chunks_range(prefix, field))
+        if data is None:
+            clears.append(key)
+        elif len(data) < LARGE_BYTES_MIN:
+            sets.append((key, data))
+        else:
+            clears.append(key)
+            for number, begin in enumerate(range(0, len(data), LARGE_BYTES_MIN)):
+                chunk = data[begin : begin + LARGE_BYTES_MIN]
+                sets.append((layout.chunk_key(prefix, field, number), chunk))
+
+
+def _write_creation(
+    record: Record, prefix: bytes, sets: list[tuple[bytes, bytes]], guards: list[Guard]
+) -> None:
+    sets.append((layout.record_key(prefix), encode_record(record)))
+    if record.has_address:
+        address = layout.address_key(record.namespace, record.type, record.key)
+        guards.append(Guard(address, None))
+        sets.append((address, record.actor_id.encode()))
+    for key, value in record.tags.items():
+        sets.append((layout.tag_key(record.namespace, key, value, record.actor_id), b""))
+
+
+def _write_end(record: Record, sets: list[tuple[bytes, bytes]], clears: list[bytes]) -> None:
+    """A tombstone now; the rows go in slices later."""
+    sets.append((layout.trash_key(record.namespace, record.actor_id), b""))
+    if record.has_address:
+        clears.append(layout.address_key(record.namespace, record.type, record.key))
+    for key, value in record.tags.items():
+        clears.append(layout.tag_key(record.namespace, key, value, record.actor_id))

@@ -1,0 +1,151 @@
+"""Group commit: the commits of all actors, gathered while the flush before them is under way.
+
+A source (an actor's instance) submits itself, not a commit: it is asked for its commit when a group is made, so
+all that changed until that moment is in it. A group has at most 1 MiB or 1,000 commits; a few
+groups are in flight, so that the next is ready when a flush ends.
+
+- C1 An actor has at most one commit in flight.
+- C2 A commit that is refused is taken out; the others of its group go through.
+- C3 A commit whose outcome is unknown is sent again: its marker tells whether it was applied.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from denizen.core import entropy, failpoints
+from denizen.core.errors import (
+    CommitOutcomeUnknown,
+    DenizenError,
+    InternalError,
+    NotHere,
+    Overloaded,
+    StoreError,
+    StoreUnavailable,
+)
+from denizen.core.limits import Limits
+from denizen.state.batches import batch_of, size_of
+from denizen.store.contract import Batch, Outcome, Store
+from denizen.telemetry import logs
+from denizen.wire.commits import Commit
+
+_UNKNOWN_TRIES_MAX = 5
+_log = logs.get("state")
+
+
+class Source(Protocol):
+    """What has commits (`host.ports.CommitSource`)."""
+
+    def take_commit(self) -> Commit | None: ...
+
+    def commit_settled(self, error: DenizenError | None) -> None: ...
+
+
+class Committer:
+    """Makes groups and gives each source its outcome.
+
+    `on_destroyed` is called after a flush that destroyed actors.
+    """
+
+    def __init__(self, store: Store, limits: Limits, on_destroyed: Callable[[], None]) -> None:
+        self._store = store
+        self._on_destroyed = on_destroyed
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Source] = deque()
+        self._flights: set[asyncio.Task[None]] = set()
+        self._is_flush_due = False
+
+    def submit(self, source: Source) -> None:
+        """`source` has a commit to give. Raises `Overloaded` over the bound."""
+        if len(self._waiting) >= self._limits.commits_waiting_max:
+            raise Overloaded("Too many commits wait for the store: try again later.")
+        self._waiting.append(source)
+        if not self._is_flush_due and len(self._flights) < self._limits.groups_in_flight_max:
+            # At the end of this loop turn: all that arrived in it shares one flush.
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush)
+
+    async def close(self) -> None:
+        """Wait for what is in flight."""
+        while self._flights:
+            await asyncio.wait(set(self._flights))
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        while self._waiting and len(self._flights) < self._limits.groups_in_flight_max:
+            group = self._gather()
+            if group.sources:
+                flight = self._loop.create_task(self._fly(group))
+                self._flights.add(flight)
+                flight.add_done_callback(self._landed)
+
+    def _landed(self, flight: asyncio.Task[None]) -> None:
+        self._flights.discard(flight)
+        if self._waiting and not self._is_flush_due:
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _gather(self) -> "_Group":
+        group = _Group()
+        size = 0
+        while self._waiting and len(group.batches) < self._limits.group_commits_max:
+            source = self._waiting.popleft()
+            commit = source.take_commit()
+            if commit is None:
+                continue
+            batch = batch_of(commit)
+            group.sources.append(source)
+            group.batches.append(batch)
+            group.destroys = group.destroys or commit.destroys is not None
+            size += size_of(batch)
+            if size >= self._limits.group_bytes_max:
+                break
+        return group
+
+    async def _fly(self, group: "_Group") -> None:
+        failpoints.hit("committer.before_flush")
+        try:
+            outcomes = await self._apply(group.batches)
+        except StoreError as error:
+            _log.error("a group could not be committed", code=error.code, reason=error.message)
+            self._settle_all(group.sources, error)
+            return
+        except Exception:
+            _log.exception("a group could not be committed")
+            self._settle_all(group.sources, InternalError())
+            return
+        failpoints.hit("committer.after_flush")
+        for source, outcome in zip(group.sources, outcomes, strict=True):
+            source.commit_settled(_REFUSED if outcome is Outcome.REFUSED else None)
+        if group.destroys:
+            self._on_destroyed()
+
+    async def _apply(self, batches: list[Batch]) -> list[Outcome]:
+        for attempt in range(_UNKNOWN_TRIES_MAX):
+            try:
+                return await self._store.apply(batches)
+            except CommitOutcomeUnknown:
+                if attempt == _UNKNOWN_TRIES_MAX - 1:
+                    raise
+                await asyncio.sleep(entropy.uniform(0, 0.01 * 2**attempt))
+        raise StoreUnavailable("The store gave no outcome.")
+
+    def _settle_all(self, sources: list[Source], error: DenizenError) -> None:
+        for source in sources:
+            source.commit_settled(error)
+
+
+class _Group:
+    """The commits of one flush and where they come from."""
+
+    __slots__ = ("batches", "destroys", "sources")
+
+    def __init__(self) -> None:
+        self.sources: list[Source] = []
+        self.batches: list[Batch] = []
+        self.destroys = False
+
+
+_REFUSED = NotHere("Another generation of this actor has taken over; nothing was changed here.")

@@ -49,8 +49,10 @@ _CALL_HEAD = re.compile(
 )
 _CALL_DEPTH = 3
 
-_OUTPUT_HEAD = b"\xa1dbody\xa1bro\xa2ai"
-_EVENT_HEAD = b"\xa1dbody\xa1bev\xa2an"
+# The frames that there are most of, up to their first value: `d` is the head of four letters.
+_CALL = b"\xa1dbody\xa1brr\xa3ai"
+_OUTPUT = b"\xa1dbody\xa1bro\xa2ai"
+_EVENT = b"\xa1dbody\xa1bev\xa2an"
 
 
 class CborCodec:
@@ -78,7 +80,7 @@ class CborCodec:
     def encode_output(self, call_id: int, packed: bytes) -> bytes:
         """See `Codec`."""
         value = writer.encode(unpack(packed))
-        return b"%b%bao%b" % (_OUTPUT_HEAD, writer.encode_integer(call_id), value)
+        return b"%b%bao%b" % (_OUTPUT, writer.encode_integer(call_id), value)
 
     def encode_error(self, call_id: int, code: str, message: str, metadata: Any = UNSET) -> bytes:
         """See `Codec`."""
@@ -88,7 +90,7 @@ class CborCodec:
     def encode_event(self, name: str, packed_args: bytes) -> bytes:
         """See `Codec`."""
         args = writer.encode(unpack(packed_args))
-        return b"%b%baa%b" % (_EVENT_HEAD, writer.encode_text(name), args)
+        return b"%b%baa%b" % (_EVENT, writer.encode_text(name), args)
 
     def encode_failure(self, code: str, message: str, metadata: Any = UNSET) -> bytes:
         """See `Codec`."""
@@ -96,7 +98,12 @@ class CborCodec:
 
     def encode_call(self, call_id: int, action: str, args: list[Any]) -> bytes:
         """See `Codec`."""
-        return writer.encode({"body": {"rr": {"i": call_id, "n": action, "a": plain(args)}}})
+        return b"%b%ban%baa%b" % (
+            _CALL,
+            writer.encode_integer(call_id),
+            writer.encode_text(action),
+            writer.encode(plain(args)),
+        )
 
     def encode_subscribe(self, event: str, is_on: bool) -> bytes:
         """See `Codec`."""
@@ -201,5 +208,6 @@ def _undefined_to_null(value: Any) -> Any:
     if type(value) is list:
         value[:] = map(_undefined_to_null, value)
     elif type(value) is dict:
-        value.update((key, _undefined_to_null(item)) for key, item in value.items())
+        for key, item in value.items():
+            value[key] = _undefined_to_null(item)
     return value

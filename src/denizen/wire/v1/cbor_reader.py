@@ -88,14 +88,15 @@ class Reader:
 
     def _bytes(self, data: bytes, at: int, low: int, depth: int) -> Found:
         if low == 31:
-            return _chunks(data, at, 0x40)
+            chunks, at = _chunks(data, at, 0x40)
+            return b"".join(chunks), at
         size, at = _argument(data, at, low)
         return _slice(data, at, size), at + size
 
     def _text(self, data: bytes, at: int, low: int, depth: int) -> Found:
         if low == 31:
-            joined, at = _chunks(data, at, 0x60)
-            return str(joined, "utf-8"), at
+            chunks, at = _chunks(data, at, 0x60)
+            return "".join(str(chunk, "utf-8") for chunk in chunks), at
         size, at = _argument(data, at, low)
         return str(_slice(data, at, size), "utf-8"), at + size
 
@@ -150,6 +151,8 @@ class Reader:
         form = _FLOATS.get(low)
         if form is not None:
             return self._number(form.unpack_from(data, at)[0]), at + form.size
+        if low == 31:
+            raise CborError("a break where a value belongs")
         if low not in _SIMPLE:
             raise CborError("a simple value that isn't false, true, null or undefined")
         return _SIMPLE[low], at
@@ -185,8 +188,8 @@ def _check_room(data: bytes, at: int, items: int) -> None:
         raise CborError(_TOO_EARLY)
 
 
-def _chunks(data: bytes, at: int, major: int) -> tuple[bytes, int]:
-    """A string of unknown length: whole strings of its own kind, up to the break."""
+def _chunks(data: bytes, at: int, major: int) -> tuple[list[bytes], int]:
+    """The parts of a string of unknown length: strings of its own kind, up to the break."""
     chunks: list[bytes] = []
     while data[at] != _BREAK:
         head = data[at]
@@ -195,7 +198,7 @@ def _chunks(data: bytes, at: int, major: int) -> tuple[bytes, int]:
         size, at = _argument(data, at + 1, head & 0x1F)
         chunks.append(_slice(data, at, size))
         at += size
-    return b"".join(chunks), at + 1
+    return chunks, at + 1
 
 
 def _text_key(key: object) -> str:
@@ -204,4 +207,4 @@ def _text_key(key: object) -> str:
         return "true" if key else "false"
     if isinstance(key, int) and -(2**64) <= key < 2**64:
         return str(key)
-    raise CborError(f"a map's key is a {type(key).__name__}, not text")
+    raise CborError("a map's key that is neither text nor an integer of 64 bits")

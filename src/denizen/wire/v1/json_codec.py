@@ -40,9 +40,6 @@ _decode_client = msgspec.json.Decoder(ClientEnvelope).decode
 _decode_id = msgspec.json.Decoder(IdentifiedEnvelope).decode
 _decode_server = msgspec.json.Decoder(ServerEnvelope).decode
 
-# What the decoders raise: not JSON or not the shape; not UTF-8.
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
-
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _TO_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
@@ -64,12 +61,11 @@ class JsonCodec:
 
     def decode_client_frame(self, payload: bytes) -> ClientFrame:
         """See `Codec`."""
-        if is_too_deep(payload, self._nesting_max):
-            reason = f"it is nested more than {self._nesting_max} levels deep"
-            raise malformed(reason, _call_id_at_head(payload))
+        if (flaw := _flaw(payload, self._nesting_max)) is not None:
+            raise malformed(flaw, _call_id_at_head(payload))
         try:
             body = _decode_client(payload).body
-        except _UNREADABLE as error:
+        except msgspec.DecodeError as error:
             raise malformed(error, _call_id(payload)) from None
         return client_frame(body, self._limits)
 
@@ -104,11 +100,11 @@ class JsonCodec:
 
     def decode_server_frame(self, payload: bytes) -> ServerFrame:
         """See `Codec`."""
-        if is_too_deep(payload, SERVER_NESTING_MAX):
-            raise malformed(f"it is nested more than {SERVER_NESTING_MAX} levels deep")
+        if (flaw := _flaw(payload, SERVER_NESTING_MAX)) is not None:
+            raise malformed(flaw)
         try:
             body = _decode_server(payload).body
-        except _UNREADABLE as error:
+        except msgspec.DecodeError as error:
             raise malformed(error) from None
         return server_frame(body)
 
@@ -132,11 +128,11 @@ def decode_json_args(body: bytes, limits: Limits = DEFAULT) -> list[Any]:
     """
     if not body:
         return []
-    if is_too_deep(body, limits.nesting_max):
-        raise _malformed_body(f"it is nested more than {limits.nesting_max} levels deep")
+    if (flaw := _flaw(body, limits.nesting_max)) is not None:
+        raise _malformed_body(flaw)
     try:
         return _decode_args(body).args
-    except _UNREADABLE as error:
+    except msgspec.DecodeError as error:
         raise _malformed_body(str(error)) from None
 
 
@@ -144,10 +140,25 @@ def _malformed_body(reason: str) -> MalformedMessage:
     return MalformedMessage(f'The body isn\'t JSON like {{"args": [...]}}: {reason}')
 
 
+def _flaw(payload: bytes, nesting_max: int) -> str | None:
+    """What forbids decoding the text at all: the decoders recurse, and don't read what they skip."""
+    if payload.isascii():
+        # Most frames end here: whatever closes all that it opens can't be so deep in so few bytes.
+        if len(payload) <= 2 * nesting_max:
+            return None
+    else:
+        try:
+            payload.decode()
+        except UnicodeDecodeError as error:
+            return str(error)
+    if is_too_deep(payload, nesting_max):
+        return f"it is nested more than {nesting_max} levels deep"
+    return None
+
+
 def is_too_deep(payload: bytes, nesting_max: int) -> bool:
     """Whether arrays and objects in the text nest deeper than `nesting_max`; one linear pass."""
-    # Most frames end here: without so many brackets it can't be.
-    if len(payload) <= nesting_max or payload.count(b"[") + payload.count(b"{") <= nesting_max:
+    if payload.count(b"[") + payload.count(b"{") <= nesting_max:
         return False
     brackets = _STRING.sub(b"", payload).translate(_TO_STEPS, _ALL_BUT_BRACKETS)
     return max(accumulate(memoryview(brackets).cast("b")), default=0) > nesting_max
@@ -157,7 +168,7 @@ def _call_id(payload: bytes) -> int | None:
     """The id of a call that is malformed elsewhere, None where it can't be read."""
     try:
         return _decode_id(payload).call_id
-    except _UNREADABLE:
+    except msgspec.DecodeError:
         return _call_id_at_head(payload)
 
 

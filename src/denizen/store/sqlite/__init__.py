@@ -7,5 +7,6 @@ the SQL, `heads` what guards are compared with.
 """
 
 from denizen.store.sqlite.driver import SqliteStore
+from denizen.store.sqlite.writer import SWITCH_INTERVAL_S
 
-__all__ = ["SqliteStore"]
+__all__ = ["SWITCH_INTERVAL_S", "SqliteStore"]

@@ -55,7 +55,7 @@ class SqliteStore:
         self._stall_timer: asyncio.TimerHandle | None = None
         self._hold_at = WAL_PAGES_MAX
         self._is_closed = False
-        self._writer = Writer(connection, path, version, self._report)
+        self._writer = Writer(connection, path, version, self._report, extends_log=vfs is None)
         self._snapshots = SnapshotPool(path, vfs, lambda: self._writer.version)
 
     @classmethod

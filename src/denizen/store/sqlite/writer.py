@@ -22,12 +22,22 @@ from denizen.store.group import REQUESTS_MAX, Group
 from denizen.store.recent import RecentWrites
 from denizen.store.sqlite import statements
 from denizen.store.sqlite.faults import mapped
-from denizen.store.sqlite.files import VERSION_KEY
+from denizen.store.sqlite.files import VERSION_KEY, extend_log
 from denizen.store.sqlite.heads import Heads
 
 GROUP_JOBS_MAX = 1_024
 GROUP_BYTES_MAX = 4 * 1024 * 1024
 CHECKPOINT_PAGES = 1_000
+LOG_PAGES = 1_280
+"""The log's file is made this long at the start: a checkpoint's worth and one large group."""
+
+SWITCH_INTERVAL_S = 0.0001
+"""Recommended for `sys.setswitchinterval` in a process with this store.
+
+Beside a thread that computes in Python, the writer waits for the interpreter's lock up to three
+times a commit. Measured beside such a thread: a lone commit takes 5.7 ms at the default of 5 ms,
+0.6 ms at 0.1 ms; shorter gains nothing.
+"""
 
 _VERSIONS_RESERVED = 1 << 20
 
@@ -74,11 +84,18 @@ class Writer:
     """Owns the writing connection. `report` is called on the thread, after each group."""
 
     def __init__(
-        self, connection: apsw.Connection, path: str, version: int, report: Report
+        self,
+        connection: apsw.Connection,
+        path: str,
+        version: int,
+        report: Report,
+        *,
+        extends_log: bool,
     ) -> None:
         self._connection = connection
         self._path = path
         self._report = report
+        self._extends_log = extends_log
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._heads = Heads(connection)
         self.version = self._version_given = version
@@ -117,6 +134,8 @@ class Writer:
         self._checkpoint_at = self.wal_pages + CHECKPOINT_PAGES
 
     def _run(self) -> None:
+        if self._extends_log:
+            extend_log(self._path, LOG_PAGES)
         stop: Job | None = None
         while stop is None:
             jobs, writes, stop = self._take()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import msgspec
 
@@ -53,13 +54,14 @@ class Wide(Actor[WideState]):  # type: ignore[valid-type]
 
     @action
     async def touch(self) -> int:
-        self.state.touched += 1
-        touched = self.state.touched
-        setattr(self.state, f"field_{touched % FIELDS}", new_value(FIELDS + touched))
+        state: Any = self.state  # no type checker sees the fields that defstruct makes
+        state.touched += 1
+        touched: int = state.touched
+        setattr(state, f"field_{touched % FIELDS}", new_value(FIELDS + touched))
         return touched
 
 
-class Feed(Actor):
+class Feed(Actor[None]):
     """Fan-out: each publish is one event to every subscriber, numbered so that none can be lost
     unseen. It writes nothing."""
 
@@ -70,12 +72,13 @@ class Feed(Actor):
 
     @action
     async def publish(self) -> int:
-        self.vars.published = getattr(self.vars, "published", 0) + 1
-        self.broadcast("tick", self.vars.published)
-        return self.vars.published
+        published: int = getattr(self.vars, "published", 0) + 1
+        self.vars.published = published
+        self.broadcast("tick", published)
+        return published
 
 
-class Burner(Actor):
+class Burner(Actor[None]):
     """A bad neighbour: takes half of the loop's time in short slices."""
 
     @action

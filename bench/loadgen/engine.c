@@ -227,7 +227,8 @@ static void open_all(void) {
     for (uint32_t i = 0; i < options->connections; i++) {
         Connection *connection = &connections[i];
         connection->index = i;
-        connection->actor = options->first_key + (options->work == CREATE ? keys_given++ : i % options->actors);
+        uint32_t offset = options->work == CREATE ? keys_given++ : i % options->actors;
+        connection->actor = options->first_key + offset;
         connection->last_event = -1;
         connection->sent_at = calloc(slots, sizeof *connection->sent_at);
         if (!connection->sent_at) fail("out of memory");
@@ -243,8 +244,9 @@ void run_load(const Options *run_options, Result *run_result) {
     open_all();
     struct epoll_event events[EVENTS_MAX];
     for (advance_phase(); phase != DRAINING || in_flight; advance_phase()) {
-        int64_t left_ms = phase == OPENING ? 100 : ((int64_t)phase_ends_at - (int64_t)now) / 1000000;
-        int count = epoll_wait(poller, events, EVENTS_MAX, left_ms < 1 ? 1 : left_ms > 100 ? 100 : (int)left_ms);
+        int64_t left_ms = ((int64_t)phase_ends_at - (int64_t)now) / 1000000;
+        if (phase == OPENING || left_ms > 100) left_ms = 100;
+        int count = epoll_wait(poller, events, EVENTS_MAX, left_ms < 1 ? 1 : (int)left_ms);
         now = now_ns();
         for (int i = 0; i < count; i++) {
             Connection *connection = events[i].data.ptr;

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 DOCUMENTED_PORT = "7420"
 START_TIMEOUT_S = 20.0
-COMMAND_TIMEOUT_S = 40.0
+COMMAND_TIMEOUT_S = 20.0
 
 _DENIZEN = [sys.executable, "-m", "denizen.cli.main"]
 

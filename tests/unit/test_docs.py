@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def test_sessions_use_files_of_their_page(page: Path) -> None:
 
 
 def test_every_page_can_be_reached() -> None:
+    """From the README, by links; decisions are found by their folder."""
     waiting = [docs_pages.ROOT / "README.md"]
     reached = set(waiting)
     while waiting:
@@ -49,7 +51,15 @@ def test_every_page_can_be_reached() -> None:
             if target.suffix == ".md" and target not in reached:
                 reached.add(target)
                 waiting.append(target)
-    assert reached >= set(docs_pages.PAGES)
+    decisions = {page for page in docs_pages.PAGES if page.parent.name == "design"}
+    assert set(docs_pages.PAGES) - reached - decisions == set()
+
+
+def test_decisions_are_numbered() -> None:
+    names = [page.name for page in docs_pages.PAGES if page.parent.name == "design"]
+    numbers = [re.match(r"(\d{4})-[a-z0-9-]+\.md$", name) for name in names]
+    assert all(numbers), names
+    assert len({number[1] for number in numbers if number}) == len(names)
 
 
 def test_what_an_actor_has_is_in_the_guides() -> None:

@@ -164,6 +164,11 @@ class Raw:
                     length = int(line.partition(b":")[2])
             return status, head, await self.reader.readexactly(length)
 
+    async def rest_of_chunks(self, timeout_s: float = 10.0) -> bytes:
+        """One response whose body is chunked, raw."""
+        async with asyncio.timeout(timeout_s):
+            return await self.reader.readuntil(b"\r\n0\r\n\r\n")
+
     async def frame(self, timeout_s: float = 10.0) -> tuple[int, bytes]:
         """One frame of the server: its first byte and its payload."""
         async with asyncio.timeout(timeout_s):

@@ -62,6 +62,8 @@ class ChunkScanner:
         return taken
 
     def _take_line(self, waiting: bytearray) -> bytes | None:
+        if self._at is _At.DATA_END and not b"\r\n".startswith(waiting[:2]):
+            raise MalformedMessage("A chunk is longer than it says.")
         end = waiting.find(b"\n", 0, LINE_BYTES_MAX)
         if end < 0:
             if len(waiting) >= LINE_BYTES_MAX:
@@ -75,8 +77,6 @@ class ChunkScanner:
 
     def _judge(self, line: bytes) -> bytes:
         if self._at is _At.DATA_END:
-            if line != b"\r\n":
-                raise MalformedMessage("A chunk is longer than it says.")
             self._at = _At.SIZE
             return line
         if self._at is _At.TRAILER:

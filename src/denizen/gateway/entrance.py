@@ -3,6 +3,7 @@
 Everything that is common to all routes happens here, once, around them.
 """
 
+import asyncio
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +33,10 @@ class Entrance:
                 await answer.send_whole(204, cors.preflight_headers(allowed, scope["headers"]), b"")
                 return
             await self._app(scope, receive, answer.send)
+        except asyncio.CancelledError:
+            # The port is closing and this connection was cut: nobody is left to answer. This is
+            # the whole of its task, so nobody else waits for the cancellation either.
+            return
         except Exception as error:
             if answer.has_begun:
                 # Too late to say so: the connection is cut, which the client can't take for an end.

@@ -159,7 +159,9 @@ class Wire:
             self.listener.peer.put(bytes(data))
         elif data[0] == _CLOSE_FRAME:
             code = int.from_bytes(data[2:4], "big")
-            self.listener.fail(code, _REASONS.get(code, ""))
+            # picows looks one frame ahead: the frame before the broken one is still to come.
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self.listener.fail, code, _REASONS.get(code, ""))
 
     def close(self) -> None:
         """picows ends a connection soon after its close frame; we let the far end read it first."""

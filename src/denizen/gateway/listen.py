@@ -102,6 +102,8 @@ class Listener:
                     member.abort()
                 elif isinstance(member, SocketListener):
                     member.peer.abort()
+            for task in tuple(shared.uvicorn_state.tasks):
+                task.cancel("the server is stopping")
             await self._have_all_ended(shared.limits.closing_timeout_s)
         shared.http_sweep.stop()
         shared.socket_sweep.stop()

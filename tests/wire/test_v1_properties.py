@@ -48,6 +48,7 @@ def trees(leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 VALUES = trees(JSON_LEAVES)
+FEW = settings(max_examples=50)
 CODEC = pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 
 
@@ -64,6 +65,7 @@ def as_javascript(value: Any) -> Any:
 
 
 @CODEC
+@FEW
 @given(call_id=CALL_IDS, action=NAMES, args=st.lists(VALUES, max_size=4))
 def test_calls_come_back(codec: Any, call_id: int, action: str, args: list[Any]) -> None:
     expected = args if codec.name == "json" else as_javascript(args)
@@ -72,6 +74,7 @@ def test_calls_come_back(codec: Any, call_id: int, action: str, args: list[Any])
 
 
 @CODEC
+@FEW
 @given(event=NAMES, is_on=st.booleans())
 def test_subscriptions_come_back(codec: Any, event: str, is_on: bool) -> None:
     payload = codec.encode_subscribe(event, is_on)
@@ -83,6 +86,7 @@ RETURNED = trees(JSON_LEAVES.filter(lambda value: type(value) is not float or ab
 
 
 @CODEC
+@FEW
 @given(call_id=CALL_IDS, value=RETURNED)
 def test_outputs_come_back(codec: Any, call_id: int, value: Any) -> None:
     frame = codec.decode_server_frame(codec.encode_output(call_id, pack(value)))
@@ -90,6 +94,7 @@ def test_outputs_come_back(codec: Any, call_id: int, value: Any) -> None:
 
 
 @CODEC
+@FEW
 @given(name=st.text(), args=st.lists(RETURNED, max_size=4))
 def test_events_come_back(codec: Any, name: str, args: list[Any]) -> None:
     frame = codec.decode_server_frame(codec.encode_event(name, pack(args)))
@@ -97,6 +102,7 @@ def test_events_come_back(codec: Any, name: str, args: list[Any]) -> None:
 
 
 @CODEC
+@FEW
 @given(call_id=CALL_IDS, code=st.text(), message=st.text(), metadata=RETURNED)
 def test_errors_come_back(codec: Any, call_id: int, code: str, message: str, metadata: Any) -> None:
     held = UNSET if metadata is None else metadata
@@ -106,6 +112,7 @@ def test_errors_come_back(codec: Any, call_id: int, code: str, message: str, met
     assert repr(frame) == repr(FailureFrame(code, message, held))
 
 
+@FEW
 @given(VALUES)
 def test_the_json_of_a_value_is_that_of_the_frames(value: Any) -> None:
     text = encode_json_value(pack(value))
@@ -128,6 +135,7 @@ def integers_as_sent(value: Any) -> Any:
     return value
 
 
+@FEW
 @given(trees(JSON_LEAVES | st.binary() | st.datetimes(timezones=st.just(UTC))))
 def test_cbor_out_by_a_second_opinion(value: Any) -> None:
     ours = encode(plain(value))
@@ -153,7 +161,7 @@ def test_cbor_in_by_a_second_opinion(value: Any, is_canonical: bool, is_indefini
     assert repr(UNTYPED.read(payload)) == repr(cbor2.loads(payload))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.binary(max_size=40) | st.lists(st.sampled_from(
     [b"\x81", b"\x9f", b"\xa1", b"\xbf", b"\xff", b"\x61a", b"\x7f", b"\x5f", b"\x41", b"\x18",
      b"\xc1", b"\xc2", b"\xd8\x45", b"\xd9\x01\x02", b"\xd9\x01\x03", b"\xf7", b"\xfb", b"\x00"]

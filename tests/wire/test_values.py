@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from denizen.wire.values import NESTING_MAX, Unencodable, pack, plain, unpack
@@ -213,6 +213,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(VALUES)
 def test_plain_values_come_back_as_they_were(value: Any) -> None:
     assert repr(unpack(pack(value))) == repr(plain(value)) == repr(value)

@@ -7,9 +7,9 @@ plain HTTP is here too, since its values follow the rules of the JSON frames.
 from denizen.core.limits import Limits
 from denizen.wire.v1.cbor_codec import CborCodec
 from denizen.wire.v1.codec import Codec
-from denizen.wire.v1.json_codec import JsonCodec, decode_json_args, encode_json_value
+from denizen.wire.v1.json_codec import JsonCodec, decode_json_args, encode_json_value, is_too_deep
 
-__all__ = ["CODECS", "Codec", "decode_json_args", "encode_json_value", "make_codecs"]
+__all__ = ["CODECS", "Codec", "decode_json_args", "encode_json_value", "is_too_deep", "make_codecs"]
 
 
 def make_codecs(limits: Limits) -> dict[str, Codec]:

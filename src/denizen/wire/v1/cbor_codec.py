@@ -150,7 +150,8 @@ class CborCodec:
         try:
             body = msgspec.convert(tree, ClientEnvelope).body
         except msgspec.ValidationError as error:
-            raise malformed(error, _call_id_in(tree)) from None
+            reason = str(error).replace("msgspec.UnsetType", "undefined")
+            raise malformed(reason, _call_id_in(tree)) from None
         return client_frame(body, self._limits)
 
     def _call_id_at_head(self, payload: bytes) -> int | None:

@@ -141,7 +141,7 @@ def _malformed_body(reason: str) -> MalformedMessage:
 
 
 def _flaw(payload: bytes, nesting_max: int) -> str | None:
-    """What forbids decoding the text at all: the decoders recurse, and don't read what they skip."""
+    """What forbids decoding the text: the decoders recurse, and don't read what they skip."""
     if payload.isascii():
         # Most frames end here: whatever closes all that it opens can't be so deep in so few bytes.
         if len(payload) <= 2 * nesting_max:

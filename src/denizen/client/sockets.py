@@ -72,6 +72,9 @@ def picows_dial(settings: Settings, tls: ssl.SSLContext | None = None) -> Dial:
             await transport.wait_disconnected()
         except (picows.WSError, OSError) as error:
             return Ending(reason=str(error))
+        finally:
+            if not transport.is_disconnected:  # we were cancelled: nobody else knows this socket
+                transport.disconnect(graceful=False)
         assert isinstance(listener, _Listener)
         return listener.ending
 

@@ -122,6 +122,9 @@ class ActorProxy:
             raise AttributeError(f"{self._where.type} has no action {name!r}: is it an @action?")
         return ActionProxy(self, name)
 
+    def __str__(self) -> str:
+        return str(self._where)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._where}>"
 

@@ -20,7 +20,7 @@ from denizen.store.sqlite import statements
 from denizen.store.sqlite.faults import mapped
 from denizen.store.sqlite.files import open_reader
 
-SNAPSHOTS_MAX = 16
+SNAPSHOTS_MAX = 64
 WAITING_MAX = 10_000
 CHUNK_BYTES_MAX = 256 * 1024
 

@@ -116,11 +116,11 @@ async def test_addresses_are_encoded_once() -> None:
 async def test_what_cant_be_meant_is_refused_before_it_is_sent() -> None:
     async with Client("http://127.0.0.1:1") as client:
         with pytest.raises(InvalidKey, match="text, not int"):
-            client.get("counter", 5)  # type: ignore[call-overload]
+            client.get("counter", 5)
         with pytest.raises(InvalidKey, match="32 hexadecimal"):
             client.get_by_id("counter", "x")
         with pytest.raises(TypeError, match="neither"):
-            client.get(dict)  # type: ignore[type-var]
+            client.get(dict)
         with pytest.raises(ConnectionParametersTooLong):
             client.get("counter", params="x" * 8_191)
         with pytest.raises(MalformedConnectionParameters, match=r"\$\.a"):

@@ -170,4 +170,4 @@ async def test_a_handler_may_close_the_client() -> None:
 async def test_what_isnt_callable_is_refused() -> None:
     async with Client() as client:
         with pytest.raises(TypeError, match="function"):
-            client.get("counter").on("changed", "print")  # type: ignore[arg-type]
+            client.get("counter").on("changed", "print")

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from denizen.core.limits import DEFAULT, Limits
+from denizen.gateway import admit
 from denizen.gateway.admit import Policy
 from denizen.gateway.listen import Listener
 from denizen.host.host import Host
@@ -21,6 +22,7 @@ from denizen.host.runtimes.python import PythonRuntime
 from denizen.sdk.actor import Actor
 from denizen.state.service import StateService
 from denizen.store import Store, open_store
+from denizen.telemetry import logs
 from denizen.wire.runtime import Runtime
 
 SWITCH_INTERVAL_S = 0.0005
@@ -28,11 +30,16 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What one process serves, and where."""
+    """What one process serves, and where.
+
+    allowed_hosts, allowed_origins: who may call beside this machine's own; `*` is any.
+    """
 
     store_url: str
     host: str = "127.0.0.1"
     port: int = 7420
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     limits: Limits = DEFAULT
 
 
@@ -51,7 +58,9 @@ class Server:
     ) -> None:
         """`store` and `runtime` replace what the options name: the simulator's way in."""
         self._options = options
-        self._policy = policy or Policy()
+        self._policy = policy or admit.dev(
+            hosts=options.allowed_hosts, origins=options.allowed_origins
+        )
         self._runtime = runtime or PythonRuntime(classes, options.limits)
         self._store = store
         self._ssl = ssl
@@ -127,3 +136,8 @@ async def serve_forever(server: Server) -> None:
     """Serve until the task is cancelled."""
     async with server:
         await asyncio.get_running_loop().create_future()
+
+
+def log_to_stderr(*, json: bool = False) -> None:
+    """Send the process's log lines to standard error: as text, or each as a JSON object."""
+    logs.configure(json=json)

@@ -1,0 +1,92 @@
+"""Tells when Python files of a folder change. The watching is done by a process of its own.
+
+watchfiles keeps a thread, and the supervisor forks: a process with two threads had better not.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FOLDERS_MAX = 1_000
+_CHECK_MS = 500
+_NOT_CODE = frozenset({"__pycache__", "node_modules", "site-packages"})
+
+
+@contextmanager
+def watch(folder: Path) -> Iterator[int]:
+    """A descriptor from which a byte can be read after each change, until the block ends."""
+    receiving, sending = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(receiving)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _report(folder, sending, parent)
+        finally:
+            os._exit(0)
+    os.close(sending)
+    try:
+        yield receiving
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(receiving)
+
+
+def _report(folder: Path, sending: int, parent: int) -> None:
+    """Write a byte for each change, as long as the parent lives."""
+    before: dict[str, int] | None = _modified_at(folder)
+    import watchfiles  # after the look: what changes while this loads is found by comparing
+
+    def is_code(change: watchfiles.Change, path: str) -> bool:
+        is_new_folder = change is watchfiles.Change.added and os.path.isdir(path)
+        return path.endswith(".py") or (is_new_folder and _may_hold_code(path))
+
+    while os.getppid() == parent:
+        folders = _folders(folder)
+        for changes in watchfiles.watch(
+            *folders,
+            watch_filter=is_code,
+            recursive=False,
+            rust_timeout=_CHECK_MS,
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+        ):
+            if before is not None:
+                has_changed, before = _modified_at(folder) != before, None
+            else:
+                has_changed = bool(changes)
+            if has_changed:
+                os.write(sending, b".")
+            if os.getppid() != parent or (changes and _folders(folder) != folders):
+                break
+
+
+def _folders(folder: Path) -> list[str]:
+    """The folder and those below it that may hold code, at most `FOLDERS_MAX`."""
+    found: list[str] = []
+    for path, names, _ in os.walk(folder):
+        names[:] = [name for name in names if _may_hold_code(os.path.join(path, name))]
+        found.append(path)
+        if len(found) == FOLDERS_MAX:
+            break
+    return found
+
+
+def _may_hold_code(path: str) -> bool:
+    name = os.path.basename(path)
+    is_environment = os.path.exists(os.path.join(path, "pyvenv.cfg"))
+    return not (name.startswith(".") or name in _NOT_CODE or is_environment)
+
+
+def _modified_at(folder: Path) -> dict[str, int]:
+    """When each Python file was changed last, in nanoseconds."""
+    found = {}
+    for path in _folders(folder):
+        for entry in os.scandir(path):
+            if entry.name.endswith(".py"):
+                found[entry.path] = entry.stat().st_mtime_ns
+    return found

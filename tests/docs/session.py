@@ -64,6 +64,12 @@ class Session:
                 raise ValueError(f"A session on a page can't have the command {line!r}.")
 
     @property
+    def server_log(self) -> str:
+        """What the page's server has said so far."""
+        log = self._folder / "server.log"
+        return log.read_text() if log.exists() else ""
+
+    @property
     def _url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
@@ -85,8 +91,7 @@ class Session:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not _answers(self._port):
             if self._server.poll() is not None or time.monotonic() > deadline:
-                log_text = (self._folder / "server.log").read_text()
-                raise AssertionError(f"The server of {name} didn't start:\n{log_text}")
+                raise AssertionError(f"The server of {name} didn't start:\n{self.server_log}")
             time.sleep(0.02)
         return ""
 

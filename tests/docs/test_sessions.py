@@ -16,7 +16,8 @@ def test_a_page_shows_what_happens(page: Path, tmp_path: Path) -> None:
         for command in docs_pages.session(page):
             printed = session.run(command.line)
             assert same(printed, command.output), (
-                f"$ {command.line}\nprinted {printed!r}, the page says {command.output!r}"
+                f"$ {command.line}\nprinted {printed!r}, the page says {command.output!r}\n"
+                f"{session.server_log}"
             )
 
 

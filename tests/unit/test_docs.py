@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+import typer.main
 
+from denizen.cli import main
 from denizen.core import errors, limits
 from denizen.sdk.actor import Actor
 from tests.unit import docs_pages
@@ -85,3 +87,17 @@ def test_reference_pages_name_everything() -> None:
     limits_page, errors_page = generate_docs.limits_page(), generate_docs.errors_page()
     assert [name for name, *_ in limits.table() if f"`{name}`" not in limits_page] == []
     assert [code for code in errors.catalogue() if f"`{code}`" not in errors_page] == []
+
+
+def test_every_option_of_the_command_line_is_in_its_guide() -> None:
+    guide = (docs_pages.ROOT / "docs/guides/cli.md").read_text()
+    verbs = typer.main.get_command(main.app).commands
+    assert [verb for verb in verbs if f"## denizen {verb}" not in guide] == []
+    options = {
+        name
+        for verb in verbs.values()
+        for option in verb.params
+        for name in [*option.opts, *option.secondary_opts]
+        if name.startswith("--")
+    }
+    assert [name for name in sorted(options) if f"`{name}" not in guide] == []

@@ -26,6 +26,7 @@ from denizen.gateway.websocket import SocketListener
 from denizen.telemetry import logs
 
 _READ_BUFFER_BYTES = 2_048
+_READ_BYTES_MAX = 65_536
 _KEY_BYTES = 16
 _HEAD = (
     b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
@@ -106,7 +107,7 @@ def _make_protocol(listener: SocketListener, frame_bytes_max: int) -> Any:
     def listener_factory(request: WSUpgradeRequest) -> SocketListener:
         return listener
 
-    return WSProtocol(
+    return _BoundedReads(
         None,  # host and port: of a client
         None,  # path: of a client
         False,  # is_client_side
@@ -133,6 +134,18 @@ def _feed(protocol: Any, data: bytes) -> None:
         room[: len(piece)] = piece
         protocol.buffer_updated(len(piece))
         at += len(piece)
+
+
+class _BoundedReads(WSProtocol):  # type: ignore[misc]  # not in picows' stubs
+    """picows' protocol, reading no more at a time than a turn of the loop should handle.
+
+    Its buffer doubles whenever a read fills it and never shrinks, and the frames of one read are
+    handled in one go: a fast sender would get megabytes of memory and a long turn out of us.
+    """
+
+    def get_buffer(self, size_hint: int) -> memoryview:
+        buffer: memoryview = super().get_buffer(size_hint)
+        return buffer if len(buffer) <= _READ_BYTES_MAX else buffer[:_READ_BYTES_MAX]
 
 
 class Wire:

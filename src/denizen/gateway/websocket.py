@@ -43,6 +43,26 @@ class SocketListener(WSListener):
     `drain` is called when the far end broke the protocol: from then on its bytes mean nothing.
     """
 
+    __slots__ = (
+        "_actors",
+        "_closed_at",
+        "_connection",
+        "_drain",
+        "_frame_bytes_max",
+        "_heard_at",
+        "_is_heard",
+        "_is_text",
+        "_life",
+        "_limits",
+        "_on_lost",
+        "_parts",
+        "_parts_bytes",
+        "_pinged_at",
+        "_receive",
+        "_request",
+        "peer",
+    )
+
     def __init__(
         self,
         actors: Actors,
@@ -83,7 +103,6 @@ class SocketListener(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         peer = self.peer
         peer.is_batch = True
-        self._is_heard = True
         kind = frame.msg_type
         if (
             (kind is _BINARY or kind is _TEXT)
@@ -102,6 +121,7 @@ class SocketListener(WSListener):
         else:
             self._take_other(kind, frame)
         if frame.last_in_buffer:
+            self._is_heard = True
             peer.is_batch = False
             if peer.frames:
                 peer.flush()

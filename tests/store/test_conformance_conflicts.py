@@ -133,7 +133,7 @@ async def test_what_was_not_read_is_no_conflict(driver: Driver, mine: Step, thei
 
 
 async def is_conflict(store: Store, mine: Step, theirs: Step) -> bool:
-    """Whether mine, begun first and committed last, conflicts with theirs; checks the effect too."""
+    """Whether mine, begun first and committed last, conflicts with theirs and leaves nothing."""
     transaction = store.transaction()
     await mine(transaction)
     other = store.transaction()

@@ -127,6 +127,7 @@ class Writer:
 
         A failure loses nothing and is tried again when more was written.
         """
+        failpoints.hit("store.before_checkpoint")
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         except apsw.Error:
@@ -203,10 +204,10 @@ class Writer:
             self._reserve_versions(group)
             failpoints.hit("store.before_commit")
             self._make_durable(group)
-            failpoints.hit("store.after_commit")
         self._heads.apply(group.writes, group.ranges)
         group.record()
         self.version = group.version
+        failpoints.hit("store.after_commit")
         return group
 
     def _judge(self, write: Write, group: Group) -> Any:

@@ -12,6 +12,9 @@ from uuid import UUID
 
 import msgspec
 
+NESTING_MAX = 64
+"""How deep tuples in a key may be nested."""
+
 _INT_ZERO = 0x14
 _DOUBLE = struct.Struct(">d")
 
@@ -26,27 +29,35 @@ class Versionstamp(msgspec.Struct, frozen=True, order=True):
     user: int = 0
 
     def to_bytes(self) -> bytes:
-        return (self.committed or b"\xff" * 10) + self.user.to_bytes(2, "big")
+        """12 bytes. Raises `ValueError` if a part has the wrong size."""
+        committed = b"\xff" * 10 if self.committed is None else self.committed
+        if len(committed) != 10 or not 0 <= self.user <= 0xFFFF:
+            raise ValueError("A versionstamp has 10 bytes and a number from 0 to 65,535.")
+        return committed + self.user.to_bytes(2, "big")
 
 
 Key = tuple[Any, ...]
 
 
 def pack(key: Key) -> bytes:
-    """The bytes of a tuple. Raises `TypeError` for a value that no key can hold."""
-    out = bytearray()
-    for item in key:
-        _pack_item(item, out, nested=False)
-    return bytes(out)
+    """The bytes of a tuple.
+
+    Raises `TypeError` for a value that no key can hold, `ValueError` for tuples nested too deep.
+    """
+    return _pack(key)[0]
 
 
 def pack_with_versionstamp(key: Key) -> tuple[bytes, int]:
-    """The bytes of a tuple holding one incomplete versionstamp, and where its 10 bytes stand."""
-    marked = pack(key)
-    at = marked.find(b"\x33" + b"\xff" * 10)
-    if at < 0:
+    """The bytes of a tuple holding one incomplete versionstamp, and where its 10 bytes stand.
+
+    Raises `ValueError` if it holds none or several.
+    """
+    packed, places = _pack(key)
+    if not places:
         raise ValueError("The key holds no incomplete versionstamp.")
-    return marked, at + 1
+    if len(places) > 1:
+        raise ValueError("A key holds at most one incomplete versionstamp.")
+    return packed, places[0]
 
 
 def unpack(data: bytes) -> Key:
@@ -78,10 +89,19 @@ def prefix_end(prefix: bytes) -> bytes:
     return stem[:-1] + bytes([stem[-1] + 1])
 
 
-def _pack_item(item: Any, out: bytearray, *, nested: bool) -> None:
+def _pack(key: Key) -> tuple[bytes, list[int]]:
+    """The bytes of a tuple, and where incomplete versionstamps stand."""
+    out = bytearray()
+    places: list[int] = []
+    for item in key:
+        _pack_item(item, out, places, depth=0)
+    return bytes(out), places
+
+
+def _pack_item(item: Any, out: bytearray, places: list[int], *, depth: int) -> None:
     kind = type(item)
     if item is None:
-        out += b"\x00\xff" if nested else b"\x00"
+        out += b"\x00\xff" if depth else b"\x00"
     elif kind is str:
         out.append(0x02)
         out += item.encode().replace(b"\x00", b"\x00\xff")
@@ -98,15 +118,18 @@ def _pack_item(item: Any, out: bytearray, *, nested: bool) -> None:
         out.append(0x21)
         out += _order_double(_DOUBLE.pack(item), encode=True)
     elif kind is tuple:
+        _check_depth(depth)
         out.append(0x05)
         for inner in item:
-            _pack_item(inner, out, nested=True)
+            _pack_item(inner, out, places, depth=depth + 1)
         out.append(0x00)
     elif kind is UUID:
         out.append(0x30)
         out += item.bytes
     elif kind is Versionstamp:
         out.append(0x33)
+        if item.committed is None:
+            places.append(len(out))
         out += item.to_bytes()
     else:
         raise TypeError(f"A key can't hold a value of type {kind.__name__}.")
@@ -139,7 +162,7 @@ def _order_double(packed: bytes, *, encode: bool) -> bytes:
     return bytes([packed[0] ^ 0x80]) + packed[1:]
 
 
-def _unpack_item(data: bytes, at: int) -> tuple[Any, int]:
+def _unpack_item(data: bytes, at: int, depth: int = 0) -> tuple[Any, int]:
     code = data[at]
     at += 1
     if code == 0x00:
@@ -154,7 +177,7 @@ def _unpack_item(data: bytes, at: int) -> tuple[Any, int]:
     if code in (0x26, 0x27):
         return code == 0x27, at
     if code == 0x05:
-        return _unpack_nested(data, at)
+        return _unpack_nested(data, at, depth)
     if code == 0x30:
         return UUID(bytes=_take(data, at, 16)), at + 16
     if code == 0x33:
@@ -176,7 +199,7 @@ def _unpack_text(data: bytes, at: int) -> tuple[bytes, int]:
 def _unpack_int(data: bytes, at: int, code: int) -> tuple[int, int]:
     is_negative = code < _INT_ZERO
     if code in (0x0B, 0x1D):
-        size = data[at] ^ (0xFF if is_negative else 0)
+        size = _take(data, at, 1)[0] ^ (0xFF if is_negative else 0)
         at += 1
     else:
         size = abs(code - _INT_ZERO)
@@ -185,7 +208,8 @@ def _unpack_int(data: bytes, at: int, code: int) -> tuple[int, int]:
     return value, at + size
 
 
-def _unpack_nested(data: bytes, at: int) -> tuple[Key, int]:
+def _unpack_nested(data: bytes, at: int, depth: int) -> tuple[Key, int]:
+    _check_depth(depth)
     items: list[Any] = []
     while True:
         if at >= len(data):
@@ -196,8 +220,13 @@ def _unpack_nested(data: bytes, at: int) -> tuple[Key, int]:
                 at += 2
                 continue
             return tuple(items), at + 1
-        item, at = _unpack_item(data, at)
+        item, at = _unpack_item(data, at, depth + 1)
         items.append(item)
+
+
+def _check_depth(depth: int) -> None:
+    if depth >= NESTING_MAX:
+        raise ValueError(f"Tuples in a key are nested at most {NESTING_MAX} deep.")
 
 
 def _take(data: bytes, at: int, size: int) -> bytes:

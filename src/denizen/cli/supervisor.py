@@ -1,9 +1,9 @@
 """Reloading: this process watches and forks, its children load the author's module and serve.
 
-It has imported what serving needs, but never the author's code, so each child begins at once and with
-a clean slate. A new child first loads the module; only if that succeeds is the old one told to end,
-and when it has ended, the new one is told to begin: what was acknowledged is on disk by then, and
-code that doesn't load disturbs nobody.
+It has imported what serving needs, but never the author's code, so each child begins at once and
+with a clean slate. A new child first loads the module; only if that succeeds is the old one told to
+end, and when it has ended, the new one is told to begin: what was acknowledged is on disk by then,
+and code that doesn't load disturbs nobody.
 """
 
 import asyncio

@@ -1,5 +1,7 @@
 """The guard as a pure machine: where requests end, what is refused, what is late."""
 
+import itertools
+
 import httptools
 import pytest
 from hypothesis import given
@@ -41,7 +43,7 @@ def events(guard: Guard, *pieces: bytes) -> list[Head | bytes | Ended]:
 @given(st.lists(st.integers(0, len(GET)), max_size=5))
 def test_a_head_is_the_same_however_it_is_cut(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(GET)]
-    pieces = [GET[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    pieces = [GET[a:b] for a, b in itertools.pairwise(edges) if a < b]
     head, end = events(Guard(LIMITS, 0.0), *pieces)
     assert isinstance(head, Head)
     assert (head.method, head.path, head.query, head.raw) == ("GET", "/a", "b=c", GET)
@@ -54,7 +56,7 @@ CHUNKED = b"5;x=y\r\nhello\r\n0006\r\n world\r\n0\r\nHost: evil\r\n\r\n"
 @given(st.lists(st.integers(0, len(CHUNKED)), max_size=8))
 def test_a_chunked_body_passes_without_its_trailers(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(CHUNKED)]
-    pieces = [CHUNKED[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    pieces = [CHUNKED[a:b] for a, b in itertools.pairwise(edges) if a < b]
     begin = post(b"Transfer-Encoding: chunked\r\n")
     found = events(Guard(LIMITS, 0.0), begin, *pieces)
     assert found[1:] == [b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", ENDED]

@@ -179,52 +179,59 @@ async def test_a_bug_of_the_host_ends_one_connection_with_1011() -> None:
 
 async def test_a_slow_reader_is_closed_with_1013_and_its_frames_are_dropped() -> None:
     actors = EchoActors()
-    async with serving(actors, outgoing_bytes_max=1_000_000) as listener:
-        async with socket(listener) as client, socket(listener) as other:
-            client.writer.transport.pause_reading()
-            client.send(masked(TEXT, b"flood 5000"))
-            other.send(masked(TEXT, b"fine"))
-            assert await other.frame() == (TEXT, b"fine")
-            peer = actors.connections[0].peer
-            async with asyncio.timeout(5):
-                while not peer.is_closed:
-                    await asyncio.sleep(0)
-            assert len(peer.frames) <= 1
-            client.writer.transport.resume_reading()
-            count = 0
-            while (frame := await client.frame())[0] == BINARY:
-                assert frame[1] == b"x" * 10_000
-                count += 1
-            assert frame[0] == CLOSE
-            assert int.from_bytes(frame[1][:2], "big") == 1013
-            assert 0 < count < 5_000
+    async with (
+        serving(actors, outgoing_bytes_max=1_000_000) as listener,
+        socket(listener) as client,
+        socket(listener) as other,
+    ):
+        client.writer.transport.pause_reading()
+        client.send(masked(TEXT, b"flood 5000"))
+        other.send(masked(TEXT, b"fine"))
+        assert await other.frame() == (TEXT, b"fine")
+        peer = actors.connections[0].peer
+        async with asyncio.timeout(5):
+            while not peer.is_closed:
+                await asyncio.sleep(0)
+        assert len(peer.frames) <= 1
+        client.writer.transport.resume_reading()
+        count = 0
+        while (frame := await client.frame())[0] == BINARY:
+            assert frame[1] == b"x" * 10_000
+            count += 1
+        assert frame[0] == CLOSE
+        assert int.from_bytes(frame[1][:2], "big") == 1013
+        assert 0 < count < 5_000
 
 
 async def test_who_doesnt_read_isnt_read_from() -> None:
     actors = EchoActors()
-    async with serving(actors, outgoing_bytes_max=1_000_000) as listener:
-        async with socket(listener) as client:
-            client.writer.transport.pause_reading()
-            client.writer.transport.set_write_buffer_limits(high=0)
-            frame = masked(BINARY, b"x" * 60_000)
-            for _ in range(400):
-                client.send(frame)
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(client.writer.drain(), 0.5)
-            peer = actors.connections[0].peer
-            assert not peer.is_closed
-            assert sum(map(len, peer.frames)) <= 1_000_000
-            client.writer.transport.resume_reading()
-            for _ in range(400):
-                assert await client.frame() == (BINARY, b"x" * 60_000)
+    async with (
+        serving(actors, outgoing_bytes_max=1_000_000) as listener,
+        socket(listener) as client,
+    ):
+        client.writer.transport.pause_reading()
+        client.writer.transport.set_write_buffer_limits(high=0)
+        frame = masked(BINARY, b"x" * 60_000)
+        for _ in range(400):
+            client.send(frame)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.writer.drain(), 0.5)
+        peer = actors.connections[0].peer
+        assert not peer.is_closed
+        assert sum(map(len, peer.frames)) <= 1_000_000
+        client.writer.transport.resume_reading()
+        for _ in range(400):
+            assert await client.frame() == (BINARY, b"x" * 60_000)
 
 
 async def test_one_frame_larger_than_the_bound_is_sent() -> None:
     actors = EchoActors()
-    async with serving(actors, outgoing_bytes_max=100_000) as listener:
-        async with socket(listener) as client:
-            actors.connections[0].peer.send(b"x" * 3_000_000, True)
-            assert await client.frame() == (BINARY, b"x" * 3_000_000)
+    async with (
+        serving(actors, outgoing_bytes_max=100_000) as listener,
+        socket(listener) as client,
+    ):
+        actors.connections[0].peer.send(b"x" * 3_000_000, True)
+        assert await client.frame() == (BINARY, b"x" * 3_000_000)
 
 
 @pytest.mark.parametrize(

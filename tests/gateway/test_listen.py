@@ -119,26 +119,30 @@ async def test_a_taken_port_says_what_to_do() -> None:
 
 async def test_a_stop_lets_a_running_request_end_and_moves_websockets() -> None:
     actors = EchoActors()
-    async with serving(actors) as listener, raw(listener) as idle, raw(listener) as busy:
-        async with socket(listener) as ws:
-            idle.send(CALL % b"x")
-            assert (await idle.answer())[0] == 200
-            busy.send(CALL % b"wait")
-            while len(actors.calls) < 2:
-                await asyncio.sleep(0)
-            port = listener.port
-            stopping = asyncio.create_task(listener.stop(5.0))
-            first, payload = await ws.frame()
-            assert (first, payload[:2]) == (0x88, (1012).to_bytes(2, "big"))
-            ws.send(masked(0x88, payload[:2]))
-            assert await ws.rest() == b""
-            assert await idle.rest() == b""
-            with pytest.raises(ConnectionRefusedError):
-                await asyncio.open_connection("127.0.0.1", port)
-            actors.gate.set()
-            assert (await busy.answer())[0] == 200
-            assert await busy.rest() == b""
-            await asyncio.wait_for(stopping, 5)
+    async with (
+        serving(actors) as listener,
+        raw(listener) as idle,
+        raw(listener) as busy,
+        socket(listener) as ws,
+    ):
+        idle.send(CALL % b"x")
+        assert (await idle.answer())[0] == 200
+        busy.send(CALL % b"wait")
+        while len(actors.calls) < 2:
+            await asyncio.sleep(0)
+        port = listener.port
+        stopping = asyncio.create_task(listener.stop(5.0))
+        first, payload = await ws.frame()
+        assert (first, payload[:2]) == (0x88, (1012).to_bytes(2, "big"))
+        ws.send(masked(0x88, payload[:2]))
+        assert await ws.rest() == b""
+        assert await idle.rest() == b""
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        actors.gate.set()
+        assert (await busy.answer())[0] == 200
+        assert await busy.rest() == b""
+        await asyncio.wait_for(stopping, 5)
     assert listener.open_sockets == 0
 
 

@@ -2,10 +2,9 @@
 
 import asyncio
 
-import pytest
 import websockets
 
-from tests.gateway.world import EchoActors, masked, serving, socket
+from tests.gateway.world import EchoActors, serving
 
 
 def url(listener: object, rest: str) -> str:
@@ -15,7 +14,8 @@ def url(listener: object, rest: str) -> str:
 async def test_frames_of_both_kinds_come_back_and_the_query_is_decoded() -> None:
     actors = EchoActors()
     async with serving(actors) as listener:
-        rest = "/actors/chat/a%2Cb,c%2Fd/connect?version=1&format=json&params=%7B%22a%22%3A%22%C3%A9+b%22%7D"
+        params = "%7B%22a%22%3A%22%C3%A9+b%22%7D"
+        rest = f"/actors/chat/a%2Cb,c%2Fd/connect?version=1&format=json&params={params}"
         async with websockets.connect(url(listener, rest)) as client:
             await client.send("héllo")
             assert await client.recv() == "héllo"

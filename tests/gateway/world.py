@@ -193,7 +193,8 @@ async def raw(listener: Listener, ssl: Any = None) -> AsyncIterator[Raw]:
 
 
 UPGRADE = (
-    b"GET %b HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+    b"GET %b HTTP/1.1\r\nHost: localhost\r\n"
+    b"Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%b\r\n"
 )
 MASK = b"\x01\x02\x03\x04"

@@ -22,9 +22,10 @@ from denizen.gateway.paths import ConnectQuery, address_of, match_connect, parse
 from denizen.gateway.peer import SocketPeer
 from denizen.gateway.ports import ConnectRequest
 from denizen.gateway.shared import Shared
-from denizen.gateway.websocket import SocketListener
+from denizen.gateway.websocket import CRASHED, SocketListener
 from denizen.telemetry import logs
 
+_TLS_DRAIN_S = 1.0
 _READ_BUFFER_BYTES = 2_048
 _READ_BYTES_MAX = 65_536
 _KEY_BYTES = 16
@@ -89,7 +90,7 @@ def hand_over(transport: asyncio.Transport, head: Head, waiting: bytes, shared: 
     transport.pause_reading()
     wire = Wire(transport)
     listener = SocketListener(
-        shared.actors, connect_request(head, shared), shared.limits, wire.drain, shared.socket_lost
+        shared.actors, connect_request(head, shared), shared.limits, wire, shared.socket_lost
     )
     wire.listener = listener
     listener.peer = SocketPeer(transport, shared.cork, shared.limits, listener.closed)
@@ -173,8 +174,11 @@ class Wire:
         elif data[0] == _CLOSE_FRAME:
             code = int.from_bytes(data[2:4], "big")
             # picows looks one frame ahead: the frame before the broken one is still to come.
+            end = self.listener.fail if code == CRASHED else self.listener.lose
             self._transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self.listener.fail, code, _REASONS.get(code, ""))
+            loop = asyncio.get_running_loop()
+            loop.call_soon(end, code, _REASONS.get(code, ""))
+            loop.call_soon(self._transport.resume_reading)
 
     def close(self) -> None:
         """picows ends a connection soon after its close frame; we let the far end read it first."""
@@ -182,20 +186,31 @@ class Wire:
     def abort(self) -> None:
         self.listener.peer.abort()
 
+    def shut(self) -> None:
+        asyncio.get_running_loop().call_soon(self._shut)
+
     def drain(self) -> None:
-        """Read and drop what still comes: closing with bytes unread would destroy our last word."""
+        """Closing at once, with bytes unread, would destroy our last word on its way."""
         self._transport.pause_reading()
         asyncio.get_running_loop().call_soon(self._drain)
+
+    def _shut(self) -> None:
+        peer = self.listener.peer
+        # Where a frame's handler raised, the read's end was never reached.
+        peer.is_batch = False
+        peer.flush()
+        if not (peer.frames or self._transport.is_closing()) and self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def _drain(self) -> None:
         if self._transport.is_closing():
             return
-        peer = self.listener.peer
-        peer.flush()
+        self._shut()
         self._transport.set_protocol(_Drain(self.protocol))
-        if not peer.frames and self._transport.can_write_eof():
-            self._transport.write_eof()
         self._transport.resume_reading()
+        if not self._transport.can_write_eof():
+            # TLS can't end one direction: the far end gets this long to read our close frame.
+            asyncio.get_running_loop().call_later(_TLS_DRAIN_S, self._transport.close)
 
 
 class _Drain(asyncio.Protocol):

@@ -7,18 +7,18 @@ reserved bits, pings of an idle connection, the closing handshake. What goes out
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Protocol
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from denizen.core import clock
 from denizen.core.limits import Limits
-from denizen.gateway.peer import SocketPeer, close_frame, control_frame
+from denizen.gateway.peer import SocketPeer, control_frame
 from denizen.gateway.ports import Actors, ClientConnection, ConnectRequest
 from denizen.telemetry import logs
 
 NORMAL = 1000
 PROTOCOL_ERROR = 1002
-NO_CODE = 1005
 NOT_UTF8 = 1007
 TOO_BIG = 1009
 CRASHED = 1011
@@ -34,26 +34,35 @@ _log = logs.get("gateway")
 class _Life(Enum):
     OPEN = 1
     CLOSING = 2  # our close frame is queued, the far end's is awaited
-    OVER = 3
+    OVER = 3  # nothing that comes means anything
+
+
+class Line(Protocol):
+    """What lies under a WebSocket, as far as ending it early goes."""
+
+    def shut(self) -> None:
+        """Send what waits and then no more; go on reading."""
+        ...
+
+    def drain(self) -> None:
+        """As `shut`, but what comes is dropped unread."""
+        ...
 
 
 class SocketListener(WSListener):
-    """One WebSocket's way in: turns picows' callbacks into calls of a `ClientConnection`.
-
-    `drain` is called when the far end broke the protocol: from then on its bytes mean nothing.
-    """
+    """One WebSocket's way in: turns picows' callbacks into calls of a `ClientConnection`."""
 
     __slots__ = (
         "_actors",
         "_closed_at",
         "_connection",
-        "_drain",
         "_frame_bytes_max",
         "_heard_at",
         "_is_heard",
         "_is_text",
         "_life",
         "_limits",
+        "_line",
         "_on_lost",
         "_parts",
         "_parts_bytes",
@@ -68,14 +77,14 @@ class SocketListener(WSListener):
         actors: Actors,
         request: ConnectRequest,
         limits: Limits,
-        drain: Callable[[], None],
+        line: Line,
         on_lost: Callable[["SocketListener"], None],
     ) -> None:
         self.peer: SocketPeer
         self._actors = actors
         self._request = request
         self._limits = limits
-        self._drain = drain
+        self._line = line
         self._on_lost = on_lost
         self._connection: ClientConnection | None = None
         self._receive: Callable[[bytes, bool], None] = _ignore
@@ -146,15 +155,17 @@ class SocketListener(WSListener):
     # What the rest of the gateway calls.
 
     def fail(self, code: int, reason: str) -> None:
-        """The far end broke the protocol: say so, end the connection, listen no more."""
-        if self._life is _Life.OVER:
-            return
-        self._life = _Life.OVER
-        self._receive = _ignore
-        self._closed_at = clock.monotonic()
-        self.peer.put(close_frame(code, reason))
-        self.peer.is_closed = True
-        self._drain()
+        """Something came that may not: say so, and listen only for the far end's close frame."""
+        if self._life is _Life.OPEN:
+            self.peer.close(code, reason)
+            self._line.shut()
+
+    def lose(self, code: int, reason: str) -> None:
+        """Where the next frame begins is no longer known: say so, and drop what still comes."""
+        if self._life is not _Life.OVER:
+            self.peer.close(code, reason)
+            self._life = _Life.OVER
+            self._line.drain()
 
     def closed(self) -> None:
         """Our close frame is queued: what the far end still sends is passed over."""
@@ -180,29 +191,26 @@ class SocketListener(WSListener):
     # Frames off the usual path.
 
     def _take_other(self, kind: WSMsgType, frame: WSFrame) -> None:
-        if self._life is _Life.OVER:
+        if kind is WSMsgType.CLOSE:
+            self._take_close(frame)
+        elif self._life is not _Life.OPEN:
             return
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+        elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.fail(PROTOCOL_ERROR, "reserved bits are set: no extension was agreed on")
         elif kind is WSMsgType.PING:
             self.peer.put(control_frame(_PONG, frame.get_payload_as_bytes()))
-        elif kind is WSMsgType.CLOSE:
-            self._take_close(frame)
         elif kind is not WSMsgType.PONG:
             self._take_part(kind, frame)
 
     def _take_close(self, frame: WSFrame) -> None:
         # Read from the bytes: picows knows names for some codes only.
         payload = frame.get_payload_as_bytes()
-        code = int.from_bytes(payload[:2], "big") if payload else NO_CODE
-        if payload and (code in _CODES_NEVER_SENT or code > _CODE_MAX):
-            self.fail(PROTOCOL_ERROR, "that close code may not be sent")
-            return
+        code = int.from_bytes(payload[:2], "big") if payload else NORMAL
+        if code in _CODES_NEVER_SENT or code > _CODE_MAX:
+            self.peer.close(PROTOCOL_ERROR, "that close code may not be sent")
+        self.peer.close(code, "")
+        # The closing handshake is done, and it is the server who ends the connection.
         self._life = _Life.OVER
-        self._receive = _ignore
-        self._closed_at = clock.monotonic()
-        self.peer.close(NORMAL if code == NO_CODE else code, "")
-        # The handshake of closing is done, and it is the server who ends the connection.
         self.peer.hang_up()
 
     def _take_part(self, kind: WSMsgType, frame: WSFrame) -> None:
@@ -223,13 +231,13 @@ class SocketListener(WSListener):
             self._parts += frame.get_payload_as_memoryview()
         else:
             self._parts.clear()
-        if frame.fin and self._life is not _Life.OVER:
+        if frame.fin and self._life is _Life.OPEN:
             self._end_message(bytes(self._parts))
 
     def _end_message(self, payload: bytes) -> None:
         self._parts = None
         if self._parts_bytes > self._frame_bytes_max:
-            if self._connection is not None and self._life is _Life.OPEN:
+            if self._connection is not None:
                 self._connection.receive_too_long()
         elif not self._is_text or _is_utf8(payload):
             self._receive(payload, not self._is_text)

@@ -42,7 +42,7 @@ STEPS = st.one_of(
 
 
 @on_every_driver
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(steps=st.lists(STEPS, max_size=8))
 async def test_random_operations_do_what_the_model_does(driver: Driver, steps: list[Any]) -> None:
     model: Model = {}

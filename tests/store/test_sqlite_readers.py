@@ -10,8 +10,8 @@ import pytest
 from denizen.core import failpoints
 from denizen.core.errors import CommitOutcomeUnknown, StoreClosed, TransactionTooOld
 from denizen.store import Batch, Outcome, Transaction
-from denizen.store.sqlite import SqliteStore, driver, files, snapshots
-from tests.store.drivers import everything, get, movable_clock, put
+from denizen.store.sqlite import SqliteStore, driver, files, snapshots, writer
+from tests.store.drivers import everything, get, movable_clock, put, reading
 
 MIB = 1024 * 1024
 
@@ -78,20 +78,20 @@ async def test_more_transactions_than_snapshots_take_turns(tmp_path: Path) -> No
 
     async def reader() -> None:
         nonlocal inside, most
-        transaction = store.transaction()
-        await transaction.get(b"a")
-        inside += 1
-        most = max(most, inside)
-        await asyncio.sleep(0.001)
-        inside -= 1
-        transaction.cancel()
+        async with reading(store) as transaction:
+            await transaction.get(b"a")
+            inside += 1
+            most = max(most, inside)
+            try:
+                await asyncio.sleep(0.001)
+            finally:
+                inside -= 1
 
     given_up = [asyncio.ensure_future(reader()) for _ in range(200)]
     await asyncio.sleep(0)
     for task in given_up[50:100]:
         task.cancel()
     await asyncio.gather(*given_up, return_exceptions=True)
-    inside = 0
     await asyncio.gather(*(reader() for _ in range(200)))
     assert most == snapshots.SNAPSHOTS_MAX
     waiting = [store.transaction() for _ in range(snapshots.SNAPSHOTS_MAX + 1)]
@@ -115,8 +115,7 @@ async def test_a_disk_that_does_not_answer_is_told(
     with failpoints.armed("store.before_commit", lambda _: answers.wait(30)):
         with pytest.raises(CommitOutcomeUnknown, match="not answered"):
             await put(store, (b"a", b"1"))
-        reading = asyncio.ensure_future(get(store, b"a"))
-        assert await reading is None
+        assert await get(store, b"a") is None, "reads don't wait for the writer"
         answers.set()
     await put(store, (b"b", b"2"))
     assert await everything(store) == {b"a": b"1", b"b": b"2"}
@@ -150,6 +149,9 @@ async def test_a_caller_that_gives_up_does_not_stop_the_others(tmp_path: Path) -
 async def test_the_log_has_its_space_from_the_start_and_is_gone_at_the_end(tmp_path: Path) -> None:
     store = await SqliteStore.open(str(tmp_path / "data.db"))
     await put(store, (b"a", b"1"))
-    assert log_bytes(tmp_path) >= 1_000 * files.PAGE_BYTES
+    assert log_bytes(tmp_path) >= writer.LOG_STEP_PAGES * files.PAGE_BYTES
+    for n in range(1_500):
+        await put(store, (b"%d" % n, bytes(500)))
+    assert log_bytes(tmp_path) >= writer.CHECKPOINT_PAGES * files.PAGE_BYTES
     await store.close()
     assert log_bytes(tmp_path) == 0

@@ -80,6 +80,7 @@ class MemoryStore:
         return await transact(self._begin, fn, deadline_s=deadline_s, markers=self._markers)
 
     async def apply(self, batches: Sequence[Batch]) -> list[Outcome]:
+        batches = tuple(batches)
         check_batches(batches)
         request = _Request(lambda group: group.judge_batches(batches), can_conflict=False)
         outcomes: list[Outcome] = await self._send(request)

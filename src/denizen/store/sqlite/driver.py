@@ -31,7 +31,7 @@ STALL_S = 30.0
 """A disk that hasn't answered for so long is reported as such."""
 
 WAL_PAGES_MAX = 16_384
-_CLOSE_S = 5.0
+_CLOSE_S = 1.0
 
 
 class SqliteStore:
@@ -83,6 +83,7 @@ class SqliteStore:
         return await transact(self._begin, fn, deadline_s=deadline_s, markers=None)
 
     async def apply(self, batches: Sequence[Batch]) -> list[Outcome]:
+        batches = tuple(batches)
         size_bytes = check_batches(batches)
         guarded = [guard.key for batch in batches for guard in batch.guards]
         outcomes: list[Outcome] = await self._write(
@@ -117,10 +118,11 @@ class SqliteStore:
         try:
             await self._send(stop)
         finally:
-            self._writer.join(_CLOSE_S)
             if self._stall_timer is not None:
                 self._stall_timer.cancel()
-            self._lock.release()
+            # A writer that hangs in the disk still owns the file: then the lock stays too.
+            if self._writer.has_ended(_CLOSE_S):
+                self._lock.release()
 
     # The engine of transactions.
 
@@ -148,16 +150,14 @@ class SqliteStore:
     async def _write(
         self, judge: Callable[[Group], Any], guarded: Iterable[bytes], size_bytes: int
     ) -> Any:
-        self._check_open()
+        self._check_place()
         return await self._send(Write(judge, guarded, size_bytes))
 
     async def _on_writer(self, run: Callable[[], Any]) -> Any:
-        self._check_open()
+        self._check_place()
         return await self._send(Job(run))
 
     async def _send(self, job: Job) -> Any:
-        if len(self._pending) >= JOBS_MAX or self._pending_bytes >= JOBS_BYTES_MAX:
-            raise Overloaded("Too many commits wait for the disk: try again later.")
         self._pending[job] = None
         self._pending_bytes += job.size_bytes
         self._writer.send(job)
@@ -219,6 +219,11 @@ class SqliteStore:
     def _measure(self) -> tuple[int, int, int]:
         keys, size_bytes = self._connection.execute(statements.SIZES).get
         return keys, size_bytes, os.path.getsize(self._path)
+
+    def _check_place(self) -> None:
+        self._check_open()
+        if len(self._pending) >= JOBS_MAX or self._pending_bytes >= JOBS_BYTES_MAX:
+            raise Overloaded("Too many commits wait for the disk: try again later.")
 
     def _check_open(self) -> None:
         if self._is_closed:

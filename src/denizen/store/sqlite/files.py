@@ -79,7 +79,7 @@ def open_reader(path: str, vfs: str | None) -> apsw.Connection:
 
 
 def extend_log(path: str, pages: int) -> None:
-    """Fill the log's file with zeros up to `pages`, durably, before it is first written.
+    """Fill the log's file with zeros up to `pages`, durably, before SQLite writes there.
 
     A sync of a file that grows must also write where it now ends; on space that is there already it
     takes half the time or less. SQLite takes zeros for the end of its log, and writes over them.
@@ -92,8 +92,9 @@ def extend_log(path: str, pages: int) -> None:
     try:
         size_bytes = os.fstat(descriptor).st_size
         missing = pages * (PAGE_BYTES + _WAL_FRAME_BYTES) - size_bytes
-        os.pwrite(descriptor, bytes(max(0, missing)), size_bytes)
-        os.fsync(descriptor)
+        if missing > 0:
+            os.pwrite(descriptor, bytes(missing), size_bytes)
+            os.fsync(descriptor)
     except OSError:
         return
     finally:

@@ -47,11 +47,12 @@ class ConnectionSnapshot:
     ) -> tuple[list[Pair], bool]:
         connection = self._reader()
         try:
-            return _read_chunk(connection, begin, end, limit, reverse=reverse)
+            pairs, is_last = _read_chunk(connection, begin, end, limit, reverse=reverse)
         except apsw.Error as error:
             raise mapped(error, self._pool.path) from None
-        finally:
+        if not is_last:
             await asyncio.sleep(0)  # others run between the chunks of a long range
+        return pairs, is_last
 
     def expire_in(self, seconds: float) -> None:
         self._expiry = asyncio.get_running_loop().call_later(max(0.0, seconds), self.close)

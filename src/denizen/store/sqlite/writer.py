@@ -29,7 +29,9 @@ GROUP_JOBS_MAX = 1_024
 GROUP_BYTES_MAX = 4 * 1024 * 1024
 CHECKPOINT_PAGES = 1_000
 LOG_PAGES = 1_280
-"""The log's file is made this long at the start: a checkpoint's worth and one large group."""
+LOG_STEP_PAGES = 128
+"""The log's file is made longer ahead of need, by steps of half a MiB that take about 3 ms, up to a
+checkpoint's worth and one large group."""
 
 SWITCH_INTERVAL_S = 0.0001
 """Recommended for `sys.setswitchinterval` in a process with this store.
@@ -96,6 +98,7 @@ class Writer:
         self._path = path
         self._report = report
         self._extends_log = extends_log
+        self._log_pages = 0
         self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._heads = Heads(connection)
         self.version = self._version_given = version
@@ -118,9 +121,10 @@ class Writer:
         """What a `Stop` runs: the log is copied into the database, and its file goes."""
         self._connection.close()
 
-    def join(self, timeout_s: float) -> None:
-        """Wait for the thread's end, after a `Stop` was answered (on the loop)."""
+    def has_ended(self, timeout_s: float) -> bool:
+        """Whether the thread has ended, or does so in time, after a `Stop` (on the loop)."""
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def checkpoint(self) -> None:
         """Copy the log into the database; the next write begins the log anew if no reader needs it.
@@ -135,9 +139,8 @@ class Writer:
         self._checkpoint_at = self.wal_pages + CHECKPOINT_PAGES
 
     def _run(self) -> None:
-        if self._extends_log:
-            extend_log(self._path, LOG_PAGES)
         stop: Job | None = None
+        self._make_log_ready()
         while stop is None:
             jobs, writes, stop = self._take()
             for job in jobs:
@@ -148,8 +151,17 @@ class Writer:
                 stop.result = self._attempt(stop.run)
                 done.append(stop)
             self._report(done, group)
-            if stop is None and self.wal_pages >= self._checkpoint_at:
-                self.checkpoint()
+            if stop is None:
+                self._make_log_ready()
+
+    def _make_log_ready(self) -> None:
+        """Between groups: copy a log that is long into the database, give a short one its space."""
+        if self.wal_pages >= self._checkpoint_at:
+            self.checkpoint()
+        if self.wal_pages + LOG_STEP_PAGES // 2 > self._log_pages and self._extends_log:
+            self._log_pages += LOG_STEP_PAGES
+            self._extends_log = self._log_pages < LOG_PAGES
+            extend_log(self._path, self._log_pages)
 
     def _take(self) -> tuple[list[Job], list[Write], Stop | None]:
         """What has come, at least one and at most a group."""

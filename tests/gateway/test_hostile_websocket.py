@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from denizen.gateway.peer import close_frame
 from tests.gateway.world import (
@@ -87,6 +89,42 @@ async def test_a_frame_over_the_limit_is_dropped_and_the_connection_stays() -> N
             assert await client.frame() == (TEXT, b"too long")
         assert await client.frame() == (BINARY, b"y" * 65_536)
         assert actors.connections[0].too_long == 3
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=300), st.booleans())
+async def test_no_bytes_make_it_stumble(data: bytes, is_masked: bool) -> None:
+    actors = EchoActors()
+    async with serving(actors) as listener:
+        async with socket(listener) as client:
+            client.send(masked(data[0], data[1:]) if is_masked and data else data)
+            client.writer.write_eof()
+            await client.rest()
+        await asyncio.wait_for(actors.connections[0].has_ended.wait(), 5)
+        assert actors.connections[0].lost_count == 1
+
+
+async def test_who_only_pings_and_never_reads_is_not_read_and_dropped() -> None:
+    actors = EchoActors()
+    limits = {"outgoing_bytes_max": 100_000, "ping_after_s": 0.3, "silence_timeout_s": 0.6}
+    async with serving(actors, **limits) as listener, socket(listener) as client:
+        connection = actors.connections[0]
+        client.writer.transport.pause_reading()
+        sending = asyncio.create_task(send_endlessly(client, masked(PING, b"x" * 125) * 1_000))
+        try:
+            while not connection.has_ended.is_set():
+                assert sum(map(len, connection.peer.frames)) <= 200_000
+                await asyncio.sleep(0.01)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            client.writer.transport.abort()
+
+
+async def send_endlessly(client: Raw, data: bytes) -> None:
+    while True:
+        client.send(data)
+        await client.writer.drain()
 
 
 async def test_a_message_in_parts_is_put_together_with_pings_between() -> None:

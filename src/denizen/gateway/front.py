@@ -106,6 +106,8 @@ class Front(asyncio.Protocol):
 
     def response_ended(self) -> None:
         self._has_answer = True
+        if self._is_ending:
+            return
         if self._is_finishing:
             self._end()
         elif self._guard.phase is Phase.ANSWERING:
@@ -181,6 +183,8 @@ class Front(asyncio.Protocol):
             hand_over(self._transport, head, self._guard.take_waiting(), self._shared)
             self._is_handed_over = True
             self._abandon()
+            # uvloop goes on holding the first protocol's methods: leave it nothing large.
+            self._guard.head = None
             self._shared.http_sweep.discard(self)
             return
         if self._exchange is None:

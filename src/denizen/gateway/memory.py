@@ -6,6 +6,7 @@ its next turn, or after a given delay), in order, so a simulated loop decides wh
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from denizen.core.limits import DEFAULT, Limits
 from denizen.gateway.peer import TRY_AGAIN_LATER
@@ -98,12 +99,12 @@ class MemoryPeer:
         """Say who stands behind the connection, once it is begun."""
         self._connection = connection
 
-    def _later(self, arrive: object, *args: object) -> None:
+    def _later(self, arrive: Callable[..., None], *args: object) -> None:
         loop = asyncio.get_running_loop()
         if self._delay_s > 0:
-            loop.call_later(self._delay_s, arrive, *args)  # type: ignore[arg-type]
+            loop.call_later(self._delay_s, arrive, *args)
         else:
-            loop.call_soon(arrive, *args)  # type: ignore[arg-type]
+            loop.call_soon(arrive, *args)
 
     def _arrive(self, payload: bytes, is_binary: bool) -> None:
         if self.closed is None:

@@ -82,7 +82,7 @@ class SocketListener(WSListener):
     ) -> None:
         self.peer: SocketPeer
         self._actors = actors
-        self._request = request
+        self._request: ConnectRequest | None = request
         self._limits = limits
         self._line = line
         self._on_lost = on_lost
@@ -99,8 +99,10 @@ class SocketListener(WSListener):
     # What picows calls.
 
     def on_ws_connected(self, transport: WSTransport) -> None:
+        request, self._request = self._request, None
+        assert request is not None, "picows tells of the beginning once"
         try:
-            connection = self._actors.connect(self._request, self.peer)
+            connection = self._actors.connect(request, self.peer)
         except Exception:
             _log.exception("a connection couldn't be begun")
             self.peer.close(CRASHED, "")

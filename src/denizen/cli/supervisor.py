@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import traceback
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -29,6 +30,8 @@ _LOADED, _BEGIN = b"l", b"b"
 
 def run(options: DevOptions) -> int:
     """Serve and reload until told to end; the exit code."""
+    if options.port == 0:
+        options = replace(options, port=_free_port(options.host))
     with _Signals() as signals, watching.watch(options.source.folder) as changes:
         return _Supervisor(options, signals, changes).run()
 
@@ -244,6 +247,15 @@ class _Signals:
             signal.signal(number, signal.SIG_DFL)
         self._receiving.close()
         self._sending.close()
+
+
+def _free_port(host: str) -> int:
+    """A port that nobody uses now: all children are to have the same."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _describe(exit_code: int) -> str:

@@ -305,6 +305,7 @@ class Host:
             task.cancel()
         for instance in list(self._by_id.values()):
             instance.end(ActorStopped("The server is stopping."))
+        self._runtime.close()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=self.limits.cancel_grace_s)
 

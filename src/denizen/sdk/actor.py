@@ -6,6 +6,7 @@ makes a type named `counter` whose state is a `CounterState`. All that an actor 
 `Context` that its body supplies, so this file runs nothing and knows no host.
 """
 
+import inspect
 import re
 import typing
 from collections.abc import Coroutine
@@ -67,7 +68,17 @@ class Context(Protocol):
 class ActorType:
     """What a class declaration said, checked once."""
 
-    __slots__ = ("actions", "cls", "create_explicitly", "has_http", "hooks", "name", "state_type")
+    __slots__ = (
+        "actions",
+        "cls",
+        "create_explicitly",
+        "has_http",
+        "has_start_hooks",
+        "hooks",
+        "name",
+        "sees_changes",
+        "state_type",
+    )
 
     def __init__(self, cls: "type[Actor[Any]]", name: str, exclusive: bool, create: str) -> None:
         if not _NAME.fullmatch(name):
@@ -83,9 +94,14 @@ class ActorType:
         self.actions: dict[str, Action] = find_actions(cls, exclusive)
         self.state_type = StateType.of(cls, _state_argument(cls))
         self.has_http = cls.asgi is not None
-        self.hooks = frozenset(
-            hook for hook in _HOOKS if getattr(cls, hook) is not getattr(Actor, hook)
-        )
+        self.hooks = frozenset(hook for hook in _HOOKS if _overrides(cls, hook))
+        self.has_start_hooks = _overrides(cls, "on_create") or _overrides(cls, "on_start")
+        self.sees_changes = _overrides(cls, "on_state_change")
+        if inspect.iscoroutinefunction(cls.on_state_change):
+            raise TypeError(
+                f"{cls.__name__}.on_state_change runs within the turn that changed the state: make "
+                "it a plain def."
+            )
 
 
 class Actor(Generic[S]):
@@ -251,6 +267,10 @@ def type_of(cls: "type[Actor[Any]]") -> ActorType:
     if declared is None:
         raise DenizenError(f"{cls.__name__} is abstract: it declares no actor type.")
     return declared
+
+
+def _overrides(cls: "type[Actor[Any]]", hook: str) -> bool:
+    return getattr(cls, hook) is not getattr(Actor, hook)
 
 
 def _state_argument(cls: "type[Actor[Any]]") -> Any:

@@ -250,6 +250,10 @@ class Runtime(Protocol):
 
     def make_body(self, type_name: str, say: "Say") -> Body: ...
 
+    def close(self) -> None:
+        """Let go of what bodies share. No body is made or asked any more."""
+        ...
+
 
 class Say(Protocol):
     """How a body reaches its host."""

@@ -1,57 +1,42 @@
-"""The body of one Python actor: it receives messages, runs the actor's code, and says turns.
+"""The body of one Python actor: it takes messages from the host and serves the SDK.
 
-The way of a call: `receive(Call)` finds the action and checks the arguments, runs it (a `def` at once, an
-`async def` as a task of `Steps`), and each turn ends in `_end_turn`, which captures what changed and says one
-`Turn`. An exclusive activity `holds`: its turns are gathered and said as one at its end, or undone.
+The way of a call: `receive(Call)` finds the action and checks the arguments, then runs it: a `def` at once, an
+`async def` in a runner (`runners`). Its turns end in `turn_keeper`, which says what they changed.
 """
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from denizen.core import clock
-from denizen.core.errors import (
-    DenizenError,
-    ResultUnsendable,
-    RpcNotFound,
-    StateTooLarge,
-    StateUnstorable,
-    from_wire,
-)
+from denizen.core.errors import DenizenError, RpcNotFound, from_wire
 from denizen.core.limits import Limits
-from denizen.host.runtimes.python import tracking
 from denizen.host.runtimes.python.failures import failure_of
 from denizen.host.runtimes.python.http import serve_http
 from denizen.host.runtimes.python.outgoing import Outgoing
+from denizen.host.runtimes.python.runners import Runners
 from denizen.host.runtimes.python.tracking import TrackedState, TrackedType
-from denizen.host.runtimes.python.turns import Activity, Steps, current
-from denizen.sdk.actor import Actor, ActorType
+from denizen.host.runtimes.python.turn_keeper import TurnKeeper
+from denizen.host.runtimes.python.turns import Activity, Code, current
+from denizen.sdk.actor import ActorType
 from denizen.sdk.connections import Connection, Connections
-from denizen.telemetry import logs
-from denizen.telemetry.logs import Log
 from denizen.wire import values
 from denizen.wire.calls import ActorCalls
 from denizen.wire.runtime import (
+    NULL,
     Answer,
     Barrier,
     Call,
     Cancel,
-    Crash,
-    NULL,
     Disconnect,
     Event,
     Failed,
-    Failure,
     Hook,
     HttpStart,
-    Identity,
     Output,
     Reply,
-    Request,
     Say,
     Start,
     Started,
@@ -59,64 +44,27 @@ from denizen.wire.runtime import (
     Turn,
 )
 
-_log = logs.get("actor")
 
-
-class PythonBody:
+class PythonBody(TurnKeeper):
     """One actor, running in this process's event loop."""
 
-    __slots__ = (
-        "_actor",
-        "_activities",
-        "_by_connection",
-        "_destroys",
-        "_held",
-        "_is_stopped",
-        "_limits",
-        "_loop",
-        "_next_request",
-        "_outputs",
-        "_requests",
-        "_say",
-        "_state",
-        "_stray",
-        "_tasks",
-        "_tracked",
-        "_turn_of",
-        "_type",
-        "exclusive",
-        "identity",
-    )
-
-    identity: Identity
+    __slots__ = ("_by_connection", "_next_request", "_requests", "_runners", "_tracked")
 
     def __init__(
         self,
         actor_type: ActorType,
         tracked: TrackedType | None,
         limits: Limits,
+        runners: Runners,
         loop: asyncio.AbstractEventLoop,
         say: Say,
     ) -> None:
-        self._type = actor_type
+        super().__init__(actor_type, limits, loop, say)
         self._tracked = tracked
-        self._limits = limits
-        self._loop = loop
-        self._say = say
-        self._actor: Actor[Any] | None = None
-        self._state: TrackedState | None = None
-        self._outputs: list[Output] = []
-        self._destroys = False
-        self._turn_of: Activity | None = None
-        self._stray: Activity | None = None
-        self._is_stopped = False
-        self.exclusive: Activity | None = None
-        # Made when first needed: an idle actor is to be small.
-        self._activities: dict[int, Activity] | None = None
-        self._tasks: set[asyncio.Task[Any]] | None = None
-        self._held: list[asyncio.Future[None]] | None = None
-        self._requests: dict[int, asyncio.Future[Any]] | None = None
+        self._runners = runners
         self._next_request = 0
+        # Made when first needed: an idle actor is to be small.
+        self._requests: dict[int, asyncio.Future[Any]] | None = None
         self._by_connection: dict[str, Connection] | None = None
 
     # Messages in.
@@ -130,85 +78,75 @@ class PythonBody:
 
     def _receive_call(self, call: Call) -> None:
         action = self._type.actions.get(call.action)
-        caller = call.caller
-        activity = Activity(
-            self,
-            call.activity_id,
-            caller.connection_id,
-            caller.chain,
-            clock.monotonic() + call.timeout_s,
-            holds=action is not None and action.is_exclusive,
-        )
         try:
             if action is None:
                 raise RpcNotFound(f"{self._type.name} has no action {call.action!r}.")
             args = action.bind_args(call.args)
         except DenizenError as error:
-            self._refuse(activity, error)
+            failed = Failed(call.activity_id, failure_of(error, self.log, "call"))
+            self._say(Turn({}, [failed], call.activity_id))
             return
+        activity = Activity(
+            self, call.activity_id, call.caller.connection_id, holds=action.is_exclusive
+        )
         if action.is_async:
-            self._start_task(activity, action.function(self._actor, *args))
+            self._begin(activity, action.function(self._actor, *args))
         else:
             self._run_plainly(activity, action.function, args)
-
-    def _refuse(self, activity: Activity, error: DenizenError) -> None:
-        failed = Failed(activity.id or 0, failure_of(error, self.log, "call"))
-        self._say(Turn({}, [failed], activity.id))
 
     def _receive_start(self, start: Start) -> None:
         self.identity = start.identity
         activity = Activity(self, None, holds=True)
+        assert activity.holding is not None
         self._actor = self._type.cls(self)
         try:
             if self._tracked is not None:
                 self._state = TrackedState(self._tracked, self._limits)
                 if start.is_new:
-                    activity.touched = self._state.start_new()
+                    activity.holding.touched = self._state.start_new()
                 else:
                     self._state.load(start.state)
         except Exception as error:
             self._say(Started(failure_of(error, self.log, "load")))
             return
-        self._start_task(activity, self._run_start(start))
+        if self._type.has_start_hooks or (self._state is not None and self._state.obj is None):
+            self._begin(activity, self._run_start(start))
+        else:
+            self.exclusive = activity
+            self.enter(activity)
+            self.returned(activity, None)
 
     async def _run_start(self, start: Start) -> None:
         actor = self._actor
         assert actor is not None
-        if start.is_new and self._overrides("on_create"):
+        if start.is_new:
             given = None if start.input is None else values.unpack(start.input)
             await _maybe_await(actor.on_create(given))
-        if self._overrides("on_start"):
-            await _maybe_await(actor.on_start())
+        await _maybe_await(actor.on_start())
         if self._state is not None and self._state.obj is None:
             raise RuntimeError(
-                f"{self._type.cls.__name__}: its state has fields without defaults, so on_create must assign self.state"
+                f"{self._type.cls.__name__}: its state has fields without defaults, so on_create "
+                "must assign self.state"
             )
 
     def _receive_hook(self, hook: Hook) -> None:
-        if self._activities is not None and hook.activity_id in self._activities:
-            return
-        activity = Activity(self, hook.activity_id, hook.connection_id)
-        run = {
-            "connect": self._run_connect,
-            "disconnect": self._run_disconnect,
-            "destroy": self._run_destroy,
-        }[hook.name]
-        coroutine = run(hook)
-        if coroutine is None:
+        code = _HOOKS[hook.name](self, hook)
+        if code is None:
             self._say(Turn({}, [Reply(hook.activity_id, NULL)], hook.activity_id))
         else:
-            self._start_task(activity, coroutine)
+            self._begin(Activity(self, hook.activity_id, hook.connection_id), code)
 
-    def _run_connect(self, hook: Hook) -> Coroutine[Any, Any, Any] | None:
+    def _connect(self, hook: Hook) -> Code | None:
+        connection_id = hook.connection_id or ""
         connection = Connection(
-            hook.connection_id or "", hook.params, hook.principal, self._send_to, self._disconnect
+            connection_id, hook.params, hook.principal, self._send_to, self._disconnect
         )
-        if "on_before_connect" not in self._type.hooks and "on_connect" not in self._type.hooks:
-            self._admit(connection)
+        if self._type.hooks.isdisjoint(("on_before_connect", "on_connect")):
+            self._let_in(connection)
             return None
-        return self._connect(connection)
+        return self._run_connect(connection)
 
-    async def _connect(self, connection: Connection) -> None:
+    async def _run_connect(self, connection: Connection) -> None:
         actor = self._actor
         assert actor is not None
         if "on_before_connect" in self._type.hooks:
@@ -216,23 +154,24 @@ class PythonBody:
             wants_principal = len(inspect.signature(hook).parameters) > 1
             given = (connection.principal,) if wants_principal else ()
             connection.state = await _maybe_await(hook(connection.params, *given))
-        self._admit(connection)
+        self._let_in(connection)
         if "on_connect" in self._type.hooks:
             await _maybe_await(actor.on_connect(connection))
 
-    def _admit(self, connection: Connection) -> None:
+    def _let_in(self, connection: Connection) -> None:
         if self._by_connection is None:
             self._by_connection = {}
         self._by_connection[connection.id] = connection
 
-    def _run_disconnect(self, hook: Hook) -> Coroutine[Any, Any, Any] | None:
-        connection = (self._by_connection or {}).get(hook.connection_id or "")
+    def _after_disconnect(self, hook: Hook) -> Code | None:
+        connection_id = hook.connection_id or ""
+        connection = (self._by_connection or {}).get(connection_id)
         if connection is None or "on_disconnect" not in self._type.hooks:
-            self._forget(hook.connection_id or "")
+            self._forget(connection_id)
             return None
-        return self._after_disconnect(connection)
+        return self._run_disconnect(connection)
 
-    async def _after_disconnect(self, connection: Connection) -> None:
+    async def _run_disconnect(self, connection: Connection) -> None:
         assert self._actor is not None
         try:
             await _maybe_await(self._actor.on_disconnect(connection))
@@ -243,23 +182,27 @@ class PythonBody:
         if self._by_connection:
             self._by_connection.pop(connection_id, None)
 
-    def _run_destroy(self, hook: Hook) -> Coroutine[Any, Any, Any] | None:
+    def _before_destroy(self, hook: Hook) -> Code | None:
+        return self._run_destroy() if "on_destroy" in self._type.hooks else None
+
+    async def _run_destroy(self) -> None:
         assert self._actor is not None
-        return _awaited(self._actor.on_destroy) if "on_destroy" in self._type.hooks else None
+        await _maybe_await(self._actor.on_destroy())
 
     def _receive_http(self, start: HttpStart) -> None:
-        activity = Activity(self, start.activity_id)
         app = self._type.cls.asgi
         scope = {**start.scope, "actor": self._actor}
-        self._start_task(activity, serve_http(app, scope, start.activity_id, self.request_output))
+        code = serve_http(app, scope, start.activity_id, self.request_output)
+        self._begin(Activity(self, start.activity_id), code)
 
     def _receive_cancel(self, cancel: Cancel) -> None:
         activity = (self._activities or {}).get(cancel.activity_id)
-        if activity is None or activity.is_cancelled or activity.task is None:
+        if activity is None or activity.is_cancelled:
             return
         activity.is_cancelled = True
-        activity.task.cancel()
-        self._loop.call_later(self._limits.cancel_grace_s, self._abandon, activity)
+        if activity.task is not None:
+            activity.task.cancel()
+            self._loop.call_later(self._limits.cancel_grace_s, self._abandon, activity)
 
     def _abandon(self, activity: Activity) -> None:
         if activity.task is not None and not activity.task.done():
@@ -288,35 +231,20 @@ class PythonBody:
 
     # Running.
 
-    def _overrides(self, hook: str) -> bool:
-        return getattr(self._type.cls, hook) is not getattr(Actor, hook)
-
-    def _start_task(self, activity: Activity, coroutine: Coroutine[Any, Any, Any]) -> None:
-        if activity.holds:
+    def _begin(self, activity: Activity, code: Code) -> None:
+        if activity.holding is not None:
             self.exclusive = activity
         if activity.id is not None:
             if self._activities is None:
                 self._activities = {}
             self._activities[activity.id] = activity
-        context = copy_context()
-        context.run(current.set, activity)
-        activity.task = asyncio.Task(
-            Steps(activity, coroutine, is_main=True), loop=self._loop, context=context
-        )
-        self.adopt(activity.task)
-
-    def adopt(self, task: asyncio.Task[Any]) -> None:
-        """Keep a task alive and bound to this actor's life."""
-        if self._tasks is None:
-            self._tasks = set()
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._runners.begin(activity, code)
 
     def _run_plainly(
         self, activity: Activity, function: Callable[..., Any], args: tuple[Any, ...]
     ) -> None:
         """Run a `def` action: one turn, no task."""
-        if activity.holds:
+        if activity.holding is not None:
             self.exclusive = activity
         before = current.set(activity)
         self.enter(activity)
@@ -329,199 +257,6 @@ class PythonBody:
         finally:
             current.reset(before)
 
-    def hold(self) -> Any:
-        """What a task that may not run now waits for: the end of the exclusive activity (U3)."""
-        waiting: asyncio.Future[None] = self._loop.create_future()
-        if self._held is None:
-            self._held = []
-        self._held.append(waiting)
-        return next(waiting.__await__())
-
-    def _let_go(self) -> None:
-        self.exclusive = None
-        held, self._held = self._held, None
-        for waiting in held or ():
-            if not waiting.done():
-                waiting.set_result(None)
-
-    # Turns.
-
-    def enter(self, activity: Activity) -> None:
-        """A turn begins."""
-        self._turn_of = activity
-        tracking.recording.journal = activity.journal
-
-    def suspended(self, activity: Activity) -> None:
-        """A turn ended at an await."""
-        if activity.holds:
-            self._keep_turn(activity)
-            return
-        self._remember_aliases(activity)
-        if tracking.noted or self._outputs or activity.aliases or self._destroys:
-            self._end_turn(activity, None)
-        else:
-            self._turn_of = None
-
-    def returned(self, activity: Activity, result: Any) -> None:
-        """The activity ended well."""
-        if activity.holds and activity.is_cancelled:
-            # It swallowed its cancellation: its caller was told that it failed, so it did.
-            self.raised(activity, asyncio.CancelledError())
-            return
-        if activity.id is None:
-            self._end_background(activity, None)
-            return
-        try:
-            reply: Output = Reply(activity.id, values.pack(result))
-        except values.Unencodable as problem:
-            self.log.error("a result can't be sent", path=problem.path, reason=problem.reason)
-            self.raised(
-                activity, ResultUnsendable("The action's result can't be sent; its log says why.")
-            )
-            return
-        self._end(activity, reply)
-
-    def raised(self, activity: Activity, error: BaseException) -> None:
-        """The activity ended with an error."""
-        failure = failure_of(error, self.log, "activity")
-        if activity.holds:
-            self._undo(activity)
-        if activity.id is None:
-            self._end_background(activity, failure)
-        else:
-            self._end(activity, Failed(activity.id, failure))
-
-    def _end(self, activity: Activity, last: Output) -> None:
-        assert activity.id is not None
-        if self._activities is not None:
-            self._activities.pop(activity.id, None)
-        self._outputs.append(last)
-        self._finish_turn(activity, activity.id)
-
-    def _finish_turn(self, activity: Activity, ended: int | None) -> None:
-        if not activity.holds:
-            self._end_turn(activity, ended)
-            return
-        tracking.noted.update(activity.touched or ())
-        self._outputs[:0] = activity.outputs or []
-        self._end_turn(activity, ended)
-        spawned, activity.spawned = activity.spawned, None
-        activity.holds = False
-        activity.journal = activity.touched = activity.outputs = None
-        self._let_go()
-        for coroutine, supervised, name in spawned or ():
-            self.spawn(coroutine, supervised=supervised, name=name)
-
-    def _end_background(self, activity: Activity, failure: Failure | None) -> None:
-        """The end of the start (it `holds`), or of a spawned task."""
-        if activity.holds:
-            self._say(Started(failure))
-            if failure is not None:
-                self._outputs.clear()
-                tracking.noted.clear()
-                return
-        elif failure is not None and activity.is_supervised:
-            self._outputs.append(Crash("A task of the actor raised; its log has the error."))
-        self._finish_turn(activity, None)
-
-    def _keep_turn(self, activity: Activity) -> None:
-        """A turn of a holding activity ended: only its requests may leave before its end."""
-        assert activity.touched is not None and activity.outputs is not None
-        activity.touched |= tracking.noted
-        tracking.noted.clear()
-        requests = [output for output in self._outputs if isinstance(output, Request)]
-        if len(requests) != len(self._outputs):
-            activity.outputs += [o for o in self._outputs if not isinstance(o, Request)]
-        self._outputs.clear()
-        self._turn_of = None
-        tracking.recording.journal = None
-        if requests:
-            self._say(Turn({}, list(requests)))
-
-    def _remember_aliases(self, activity: Activity) -> None:
-        if tracking.noted and self._state is not None and self._state.obj is not None:
-            mutable = self._state.mutable_among(tracking.noted)
-            if mutable:
-                activity.aliases = mutable | (activity.aliases or set())
-
-    def _end_turn(self, activity: Activity, ended: int | None) -> None:
-        """Capture what the turn changed and say it."""
-        tracking.recording.journal = None
-        names = tracking.noted
-        if activity.aliases:
-            names |= activity.aliases
-        changes: dict[str, bytes | None] = {}
-        if names and self._state is not None and self._state.obj is not None:
-            try:
-                changes = self._capture(names)
-            except (StateUnstorable, StateTooLarge) as error:
-                self._roll_back(activity, names, error, ended)
-        names.clear()
-        self._turn_of = None
-        outputs, self._outputs = self._outputs, []
-        destroys, self._destroys = self._destroys, False
-        if changes or outputs or ended is not None or destroys:
-            size = self._state.size_bytes if changes and self._state is not None else 0
-            self._say(Turn(changes, outputs, ended, destroys, size))
-
-    def _capture(self, names: set[str]) -> dict[str, bytes | None]:
-        assert self._state is not None
-        changes = self._state.capture(names)
-        if changes and self._overrides("on_state_change") and self._actor is not None:
-            names.clear()
-            try:
-                self._actor.on_state_change()
-            except Exception as error:
-                failure_of(error, self.log, "on_state_change")
-            changes.update(self._state.capture(names))
-        return changes
-
-    def _roll_back(
-        self, activity: Activity, names: set[str], error: DenizenError, ended: int | None
-    ) -> None:
-        """A value can't be stored: the turn is undone and its activity fails."""
-        assert self._state is not None
-        failure = failure_of(error, self.log, "turn")
-        if activity.journal is not None:
-            activity.journal.undo(self._state.put)
-        else:
-            self._state.restore(names)
-        self._outputs.clear()
-        self._destroys = False
-        if ended is not None:
-            self._outputs.append(Failed(ended, failure))
-        elif activity.task is not None and not activity.task.done():
-            # It goes on from its await with the error, unless it ends before.
-            activity.error = error
-        activity.spawned = None
-
-    def _undo(self, activity: Activity) -> None:
-        """An exclusive activity failed: everything is as before it."""
-        if activity.journal is not None and self._state is not None:
-            tracking.recording.journal = None
-            activity.journal.undo(self._state.put)
-        tracking.noted.clear()
-        activity.touched = set()
-        activity.outputs = []
-        self._destroys = False
-        for coroutine, _, _ in activity.spawned or ():
-            coroutine.close()
-        activity.spawned = None
-        self._outputs.clear()
-
-    def _note_stray(self) -> None:
-        """Code of the actor runs outside of any turn (a bare loop callback): a turn is made for it."""
-        if self._turn_of is None and self._stray is None and not self._is_stopped:
-            self._stray = Activity(self, None)
-            if self._state is not None and self._tracked is not None:
-                self._stray.aliases = set(self._tracked.fields)
-            self._loop.call_soon(self._end_stray)
-
-    def _end_stray(self) -> None:
-        stray, self._stray = self._stray, None
-        if stray is not None:
-            self._end_turn(stray, None)
-
     # What the SDK asks for (`sdk.actor.Context`).
 
     @property
@@ -533,12 +268,6 @@ class PythonBody:
     @property
     def calls(self) -> ActorCalls:
         return ActorCalls(lambda where: Outgoing(self, where), self.identity.namespace)
-
-    @property
-    def log(self) -> Log:
-        identity = self.identity
-        segment = ",".join(identity.key) or f"~{identity.actor_id}"
-        return _log.bind(actor=f"{identity.type}/{segment}", generation=identity.generation)
 
     def state(self) -> Any:
         if self._turn_of is None:
@@ -574,22 +303,6 @@ class PythonBody:
         if self._by_connection:
             self._emit(Event(event, packed))
 
-    def spawn(
-        self, coroutine: Coroutine[Any, Any, Any], *, supervised: bool, name: str | None
-    ) -> None:
-        if self._is_stopped:
-            coroutine.close()
-            return
-        parent = self._turn_of
-        if parent is not None and parent.holds and parent.spawned is not None:
-            parent.spawned.append((coroutine, supervised, name))
-            return
-        activity = Activity(self, None)
-        activity.is_supervised = supervised
-        if parent is not None and parent.aliases:
-            activity.aliases = set(parent.aliases)
-        self._start_task(activity, coroutine)
-
     async def durable(self) -> None:
         await self.request_output(Barrier)
 
@@ -623,10 +336,6 @@ class PythonBody:
         self._outputs.append(output)
 
 
-async def _awaited(hook: Callable[[], Any]) -> Any:
-    return await _maybe_await(hook())
-
-
 async def _maybe_await(result: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
@@ -641,4 +350,9 @@ _RECEIVERS: dict[type[Any], Callable[[PythonBody, Any], None]] = {
     Cancel: PythonBody._receive_cancel,
     Answer: PythonBody._receive_answer,
     HttpStart: PythonBody._receive_http,
+}
+_HOOKS: dict[str, Callable[[PythonBody, Hook], Code | None]] = {
+    "connect": PythonBody._connect,
+    "disconnect": PythonBody._after_disconnect,
+    "destroy": PythonBody._before_destroy,
 }

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from denizen.core import clock
 from denizen.core.address import Address
-from denizen.core.errors import RpcTimedOut
 from denizen.core.limits import DEFAULT
 from denizen.host.runtimes.python.turns import current
 from denizen.wire import values
@@ -25,13 +23,9 @@ class Outgoing(CallTransport):
         self._where = where
 
     async def call(self, action: str, args: list[Any], timeout_s: float | None) -> Any:
-        """Call through the host. Never waits longer than the action that makes the call may take."""
+        """Call through the host, which also sees to the deadline of the action that makes the call."""
         activity = current.get()
         timeout = DEFAULT.action_timeout_s if timeout_s is None else timeout_s
-        if activity is not None and activity.deadline_at is not None:
-            timeout = min(timeout, activity.deadline_at - clock.monotonic())
-        if timeout <= 0:
-            raise RpcTimedOut("No time was left for a call to another actor.")
         made_by = None if activity is None else activity.id
         where, packed = self._where, values.pack(args)
         return await self._body.request_output(

@@ -6,6 +6,7 @@ from typing import Any
 
 from denizen.core.limits import DEFAULT, Limits
 from denizen.host.runtimes.python.body import PythonBody
+from denizen.host.runtimes.python.runners import Runners
 from denizen.host.runtimes.python.tracking import TrackedType
 from denizen.host.runtimes.python.turns import task_factory
 from denizen.sdk.actor import Actor, ActorType, type_of
@@ -17,6 +18,7 @@ class PythonRuntime:
 
     def __init__(self, classes: Iterable[type[Actor[Any]]], limits: Limits = DEFAULT) -> None:
         self._limits = limits
+        self._runners: Runners | None = None
         self._types: dict[str, ActorType] = {}
         self._tracked: dict[str, TrackedType | None] = {}
         for cls in classes:
@@ -40,7 +42,22 @@ class PythonRuntime:
         loop = asyncio.get_running_loop()
         if loop.get_task_factory() is not task_factory:
             loop.set_task_factory(task_factory)
-        return PythonBody(self._types[type_name], self._tracked[type_name], self._limits, loop, say)
+        if self._runners is None:
+            self._runners = Runners(loop)
+        return PythonBody(
+            self._types[type_name],
+            self._tracked[type_name],
+            self._limits,
+            self._runners,
+            loop,
+            say,
+        )
+
+    def close(self) -> None:
+        """No body is made any more."""
+        if self._runners is not None:
+            self._runners.close()
+            self._runners = None
 
 
 def _info(declared: ActorType) -> TypeInfo:

@@ -1,11 +1,11 @@
 """How an actor's coroutines run as turns.
 
-Theory. An actor's code may be entered only one stretch at a time, and between two awaits lies one turn. asyncio
-drives a task by calling `send` on its coroutine; so every coroutine of an actor is wrapped in `Steps`, whose
-`send` is exactly one turn: enter, run to the next await, leave. No queue and no extra task is needed,
-and what runs inside is an ordinary current task, as timeouts, task groups and network libraries expect.
+Theory. An actor's code may be entered only one stretch at a time, and between two awaits lies one turn.
+asyncio drives a task by calling `send` on its coroutine; so every coroutine of an actor is wrapped in
+`Steps`, whose `send` is exactly one turn: enter, run to the next await, leave. No mailbox is needed, and what
+runs inside is an ordinary current task, as timeouts, task groups and network libraries expect.
 
-- U1 Each piece of an actor's code runs between `body.enter` and one of `suspended`, `returned`, `raised`.
+- U1 Each piece of an actor's code runs between `enter` and one of `suspended`, `returned`, `raised`.
 - U2 Tasks that an actor's code creates belong to it: the loop's task factory wraps their coroutines too.
 - U3 While an exclusive activity runs, no other piece of that actor runs: a task that wakes is held.
 - U4 An activity that was cancelled and lives on is abandoned after its grace: no code of it runs again.
@@ -16,78 +16,74 @@ swallows even that is closed and never stepped again.
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any
 
 from denizen.host.runtimes.python.tracking import Journal
 from denizen.wire.runtime import Output
 
 if TYPE_CHECKING:
-    from denizen.host.runtimes.python.body import PythonBody
+    from denizen.host.runtimes.python.turn_keeper import TurnKeeper
+
+Code = Coroutine[Any, Any, Any]
+"""A coroutine of an actor's author."""
 
 
 class ActivityAbandoned(BaseException):  # noqa: N818  (a signal, not an error)
     """The activity outlived its cancellation; it ends now."""
 
 
+class Holding:
+    """What an exclusive activity did so far, kept until it ends: all of it happens, or nothing."""
+
+    __slots__ = ("journal", "outputs", "spawned", "touched")
+
+    def __init__(self) -> None:
+        self.journal = Journal()
+        self.touched: set[str] = set()
+        self.outputs: list[Output] = []
+        self.spawned: list[tuple[Code, bool, str | None]] = []
+
+
 class Activity:
     """One call, hook, HTTP request or background task of an actor.
 
-    `aliases` are the fields that it may hold a mutable value of (see `tracking`, T1). An activity that
-    `holds` is an exclusive one under way: what it does is kept in `outputs`, `touched` and
-    `spawned` until it ends.
+    `id` is None for what the host didn't ask for. `aliases` are the fields that it may hold a mutable
+    value of (see `tracking`, T1). `holding` is there while it is an exclusive one under way.
+    `error` is thrown into it at its next turn.
     """
 
     __slots__ = (
         "aliases",
         "body",
-        "chain",
         "connection_id",
-        "deadline_at",
         "error",
-        "holds",
+        "holding",
         "id",
         "is_abandoned",
         "is_cancelled",
         "is_supervised",
-        "journal",
-        "outputs",
-        "spawned",
         "task",
-        "touched",
     )
 
     def __init__(
         self,
-        body: "PythonBody",
+        body: "TurnKeeper",
         activity_id: int | None,
         connection_id: str | None = None,
-        chain: tuple[str, ...] = (),
-        deadline_at: float | None = None,
         *,
         holds: bool = False,
     ) -> None:
         self.body = body
         self.id = activity_id
         self.connection_id = connection_id
-        self.chain = chain
-        self.deadline_at = deadline_at
+        self.holding = Holding() if holds else None
         self.aliases: set[str] | None = None
         self.task: asyncio.Task[Any] | None = None
         self.error: BaseException | None = None
         self.is_cancelled = False
         self.is_abandoned = False
         self.is_supervised = True
-        self.holds = holds
-        self.journal: Journal | None = None
-        self.touched: set[str] | None = None
-        self.outputs: list[Output] | None = None
-        self.spawned: list[tuple[Coroutine[Any, Any, Any], bool, str | None]] | None = None
-        if holds:
-            self.journal = Journal()
-            self.touched = set()
-            self.outputs = []
-            self.spawned = []
 
 
 current: ContextVar[Activity | None] = ContextVar("denizen_activity", default=None)
@@ -95,15 +91,19 @@ current: ContextVar[Activity | None] = ContextVar("denizen_activity", default=No
 
 
 class Steps(Coroutine[Any, Any, Any]):
-    """A coroutine of an actor, run one turn a step (U1)."""
+    """A coroutine of an actor, run one turn a step (U1).
 
-    __slots__ = ("_activity", "_coroutine", "_is_main", "_thrown")
+    `context` is what its turns run in; None: the task's own.
+    """
+
+    __slots__ = ("_activity", "_code", "_context", "_is_main", "_thrown")
 
     def __init__(
-        self, activity: Activity, coroutine: Coroutine[Any, Any, Any], *, is_main: bool
+        self, activity: Activity, code: Code, *, is_main: bool, context: Context | None = None
     ) -> None:
         self._activity = activity
-        self._coroutine = coroutine
+        self._code = code
+        self._context = context
         self._is_main = is_main
         self._thrown: BaseException | None = None
 
@@ -116,13 +116,12 @@ class Steps(Coroutine[Any, Any, Any]):
             return self._throw_now()
         body.enter(activity)
         try:
-            yielded = self._coroutine.send(value)
-        except StopIteration as stop:
-            if self._is_main:
-                body.returned(activity, stop.value)
+            if self._context is None:
+                yielded = self._code.send(value)
             else:
-                body.suspended(activity)
-            raise
+                yielded = self._context.run(self._code.send, value)
+        except StopIteration as stop:
+            return self._returned(stop)
         except BaseException as error:
             return self._raised(error)
         body.suspended(activity)
@@ -138,35 +137,41 @@ class Steps(Coroutine[Any, Any, Any]):
         return self._throw_now()
 
     def close(self) -> None:
-        self._coroutine.close()
+        self._code.close()
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return (yield from self._coroutine.__await__())
+        return (yield from self._code.__await__())
 
     def _throw_now(self) -> Any:
         activity = self._activity
         body = activity.body
-        error = self._thrown or activity.error
+        error = self._thrown
+        self._thrown = None
+        if error is None:
+            error, activity.error = activity.error, None
         if activity.is_abandoned or error is None:
             error = ActivityAbandoned()
-        if error is activity.error:
-            activity.error = None
-        self._thrown = None
         body.enter(activity)
         try:
-            yielded = self._coroutine.throw(error)
-        except StopIteration as stop:
-            if self._is_main:
-                body.returned(activity, stop.value)
+            if self._context is None:
+                yielded = self._code.throw(error)
             else:
-                body.suspended(activity)
-            raise
+                yielded = self._context.run(self._code.throw, error)
+        except StopIteration as stop:
+            return self._returned(stop)
         except BaseException as raised:
             return self._raised(raised)
         if activity.is_abandoned:
             return self._close_now()
         body.suspended(activity)
         return yielded
+
+    def _returned(self, stop: StopIteration) -> Any:
+        if self._is_main:
+            self._activity.body.returned(self._activity, stop.value)
+        else:
+            self._activity.body.suspended(self._activity)
+        raise stop
 
     def _raised(self, error: BaseException) -> Any:
         activity = self._activity
@@ -181,20 +186,18 @@ class Steps(Coroutine[Any, Any, Any]):
 
     def _close_now(self) -> Any:
         try:
-            self._coroutine.close()
+            self._code.close()
         except RuntimeError:
             # It awaits even while it is being closed. It is never stepped again.
             pass
         return self._raised(ActivityAbandoned())
 
 
-def task_factory(
-    loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
-) -> asyncio.Task[Any]:
+def task_factory(loop: asyncio.AbstractEventLoop, code: Any, **options: Any) -> asyncio.Task[Any]:
     """Make a task; one that an actor's code asks for runs in that actor's turns (U2)."""
     activity = current.get()
-    if activity is not None and not isinstance(coroutine, Steps):
-        task = asyncio.Task(Steps(activity, coroutine, is_main=False), loop=loop, **options)
-        activity.body.adopt(task)
-        return task
-    return asyncio.Task(coroutine, loop=loop, **options)
+    if activity is None or isinstance(code, Steps):
+        return asyncio.Task(code, loop=loop, **options)
+    task = asyncio.Task(Steps(activity, code, is_main=False), loop=loop, **options)
+    activity.body.adopt(task)
+    return task

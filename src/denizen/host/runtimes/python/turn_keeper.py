@@ -1,0 +1,327 @@
+"""Where an actor's turns begin and end: what they changed is captured, what they want to send is gathered.
+
+Each turn ends in `_end_turn`, which says one `Turn` to the host: the fields that changed and the outputs, in order. An
+exclusive activity is *holding*: its turns are kept in its `Holding` and said as one at its end, or undone.
+"""
+
+import asyncio
+from contextvars import copy_context
+from typing import Any
+
+from denizen.core.errors import (
+    DenizenError,
+    ResultUnsendable,
+    StateTooLarge,
+    StateUnstorable,
+)
+from denizen.core.limits import Limits
+from denizen.host.runtimes.python import tracking
+from denizen.host.runtimes.python.failures import failure_of
+from denizen.host.runtimes.python.tracking import TrackedState
+from denizen.host.runtimes.python.turns import Activity, Code, Steps, current
+from denizen.sdk.actor import Actor, ActorType
+from denizen.telemetry import logs
+from denizen.telemetry.logs import Log
+from denizen.wire import values
+from denizen.wire.runtime import (
+    Crash,
+    Failed,
+    Failure,
+    Identity,
+    Output,
+    Reply,
+    Request,
+    Say,
+    Started,
+    Turn,
+)
+
+_log = logs.get("actor")
+
+
+class TurnKeeper:
+    """The turns of one actor. `body.PythonBody` is one that also takes messages and serves the SDK."""
+
+    __slots__ = (
+        "_activities",
+        "_actor",
+        "_destroys",
+        "_held",
+        "_is_stopped",
+        "_limits",
+        "_loop",
+        "_outputs",
+        "_say",
+        "_state",
+        "_stray",
+        "_tasks",
+        "_turn_of",
+        "_type",
+        "exclusive",
+        "identity",
+    )
+
+    identity: Identity
+
+    def __init__(
+        self, actor_type: ActorType, limits: Limits, loop: asyncio.AbstractEventLoop, say: Say
+    ) -> None:
+        self._type = actor_type
+        self._limits = limits
+        self._loop = loop
+        self._say = say
+        self._actor: Actor[Any] | None = None
+        self._state: TrackedState | None = None
+        self._outputs: list[Output] = []
+        self._destroys = False
+        self._turn_of: Activity | None = None
+        self._stray: Activity | None = None
+        self._is_stopped = False
+        self.exclusive: Activity | None = None
+        # Made when first needed: an idle actor is to be small.
+        self._activities: dict[int, Activity] | None = None
+        self._tasks: set[asyncio.Task[Any]] | None = None
+        self._held: list[asyncio.Future[None]] | None = None
+
+    @property
+    def log(self) -> Log:
+        """Lines with the actor's address in each."""
+        identity = self.identity
+        segment = ",".join(identity.key) or f"~{identity.actor_id}"
+        return _log.bind(actor=f"{identity.type}/{segment}", generation=identity.generation)
+
+    def adopt(self, task: asyncio.Task[Any]) -> None:
+        """Keep a task alive and bound to this actor's life."""
+        if self._tasks is None:
+            self._tasks = set()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def hold(self) -> Any:
+        """What a task that may not run now waits for: the end of the exclusive activity (U3)."""
+        waiting: asyncio.Future[None] = self._loop.create_future()
+        if self._held is None:
+            self._held = []
+        self._held.append(waiting)
+        return next(waiting.__await__())
+
+    # How a turn begins and ends (U1).
+
+    def enter(self, activity: Activity) -> None:
+        """A turn begins."""
+        self._turn_of = activity
+        if activity.holding is not None:
+            tracking.recording.journal = activity.holding.journal
+
+    def suspended(self, activity: Activity) -> None:
+        """A turn ended at an await."""
+        if activity.holding is not None:
+            self._keep_turn(activity)
+            return
+        self._remember_aliases(activity)
+        if tracking.noted or self._outputs or activity.aliases or self._destroys:
+            self._end_turn(activity, None)
+        else:
+            self._turn_of = None
+
+    def returned(self, activity: Activity, result: Any) -> None:
+        """The activity ended well."""
+        if activity.holding is not None and activity.is_cancelled:
+            # It swallowed its cancellation: its caller was told that it failed, so it did.
+            self.raised(activity, asyncio.CancelledError())
+        elif activity.id is None:
+            self._end_background(activity, None)
+        else:
+            try:
+                packed = values.pack(result)
+            except values.Unencodable as problem:
+                self.log.error("a result can't be sent", path=problem.path, reason=problem.reason)
+                error = ResultUnsendable("The action's result can't be sent; its log says why.")
+                self.raised(activity, error)
+            else:
+                self._end(activity, activity.id, Reply(activity.id, packed))
+
+    def raised(self, activity: Activity, error: BaseException) -> None:
+        """The activity ended with an error."""
+        failure = failure_of(error, self.log, "activity")
+        if activity.holding is not None:
+            self._undo(activity)
+        if activity.id is None:
+            self._end_background(activity, failure)
+        else:
+            self._end(activity, activity.id, Failed(activity.id, failure))
+
+    def _end(self, activity: Activity, activity_id: int, last: Output) -> None:
+        if self._activities:
+            self._activities.pop(activity_id, None)
+        self._outputs.append(last)
+        if activity.holding is None:
+            self._end_turn(activity, activity_id)
+        else:
+            self._end_holding(activity, activity_id)
+
+    def _end_background(self, activity: Activity, failure: Failure | None) -> None:
+        """The end of the actor's start (it is holding), or of a spawned task."""
+        if activity.holding is None:
+            if failure is not None and activity.is_supervised:
+                self._outputs.append(Crash("A task of the actor raised; its log has the error."))
+            self._end_turn(activity, None)
+        else:
+            self._say(Started(failure))
+            if failure is None:
+                self._end_holding(activity, None)
+            else:
+                self._outputs.clear()
+                tracking.noted.clear()
+
+    # Exclusive activities.
+
+    def _keep_turn(self, activity: Activity) -> None:
+        """A turn of a holding activity ended: only its requests may leave before its end."""
+        holding = activity.holding
+        assert holding is not None
+        holding.touched |= tracking.noted
+        tracking.noted.clear()
+        requests = [output for output in self._outputs if isinstance(output, Request)]
+        holding.outputs += [o for o in self._outputs if not isinstance(o, Request)]
+        self._outputs.clear()
+        self._turn_of = None
+        tracking.recording.journal = None
+        if requests:
+            self._say(Turn({}, list(requests)))
+
+    def _end_holding(self, activity: Activity, ended: int | None) -> None:
+        """Say all that a holding activity did as one turn, and let the others go on."""
+        holding = activity.holding
+        assert holding is not None
+        tracking.noted.update(holding.touched)
+        self._outputs[:0] = holding.outputs
+        self._end_turn(activity, ended)
+        activity.holding = None
+        self._let_go()
+        for code, supervised, name in holding.spawned:
+            self.spawn(code, supervised=supervised, name=name)
+
+    def _undo(self, activity: Activity) -> None:
+        """A holding activity failed: everything is as before it."""
+        holding = activity.holding
+        assert holding is not None
+        tracking.recording.journal = None
+        if self._state is not None:
+            holding.journal.undo(self._state.put)
+        tracking.noted.clear()
+        holding.touched.clear()
+        holding.outputs.clear()
+        self._outputs.clear()
+        self._destroys = False
+        for code, _, _ in holding.spawned:
+            code.close()
+        holding.spawned.clear()
+
+    def _let_go(self) -> None:
+        self.exclusive = None
+        held, self._held = self._held, None
+        for waiting in held or ():
+            if not waiting.done():
+                waiting.set_result(None)
+
+    # What a turn changed.
+
+    def _end_turn(self, activity: Activity, ended: int | None) -> None:
+        """Capture what the turn changed and say it."""
+        tracking.recording.journal = None
+        names = tracking.noted
+        if activity.aliases:
+            names |= activity.aliases
+        changes: dict[str, bytes | None] = {}
+        state = self._state
+        if names:
+            if state is not None and state.obj is not None:
+                try:
+                    changes = state.capture(names)
+                    if changes and self._type.sees_changes:
+                        self._tell_change(names, changes)
+                except (StateUnstorable, StateTooLarge) as error:
+                    changes = {}
+                    self._roll_back(activity, names, error, ended)
+            names.clear()
+        self._turn_of = None
+        outputs = self._outputs
+        self._outputs = []
+        destroys, self._destroys = self._destroys, False
+        if changes:
+            assert state is not None
+            self._say(Turn(changes, outputs, ended, destroys, state.size_bytes))
+        elif outputs or ended is not None or destroys:
+            self._say(Turn(changes, outputs, ended, destroys))
+
+    def _tell_change(self, names: set[str], changes: dict[str, bytes | None]) -> None:
+        """Run `on_state_change` within the turn; what it changes joins the turn."""
+        assert self._actor is not None and self._state is not None
+        names.clear()
+        try:
+            self._actor.on_state_change()
+        except Exception as error:
+            failure_of(error, self.log, "on_state_change")
+        changes.update(self._state.capture(names))
+
+    def _roll_back(
+        self, activity: Activity, names: set[str], error: DenizenError, ended: int | None
+    ) -> None:
+        """A value can't be stored: the turn is undone and its activity fails."""
+        failure = failure_of(error, self.log, "turn")
+        if activity.holding is not None:
+            self._undo(activity)
+        else:
+            assert self._state is not None
+            self._state.restore(names)
+            self._outputs.clear()
+            self._destroys = False
+        if ended is not None:
+            self._outputs.append(Failed(ended, failure))
+        else:
+            # It goes on from its await with the error, unless it ends before.
+            activity.error = error
+
+    def _remember_aliases(self, activity: Activity) -> None:
+        if tracking.noted and self._state is not None and self._state.obj is not None:
+            mutable = self._state.mutable_among(tracking.noted)
+            if mutable:
+                activity.aliases = mutable | (activity.aliases or set())
+
+    def _note_stray(self) -> None:
+        """Code of the actor runs outside of any turn (a bare loop callback): a turn is made for it."""
+        if self._turn_of is None and self._stray is None and not self._is_stopped:
+            self._stray = Activity(self, None)
+            if self._type.state_type is not None:
+                self._stray.aliases = set(self._type.state_type.fields)
+            self._loop.call_soon(self._end_stray)
+
+    def _end_stray(self) -> None:
+        stray, self._stray = self._stray, None
+        if stray is not None:
+            self._end_turn(stray, None)
+
+    def spawn(self, coroutine: Code, *, supervised: bool, name: str | None) -> None:
+        """Run a coroutine beside the actions. Asked for by an exclusive one, it begins at its end."""
+        if self._is_stopped:
+            coroutine.close()
+            return
+        parent = self._turn_of
+        if parent is not None and parent.holding is not None:
+            parent.holding.spawned.append((coroutine, supervised, name))
+            return
+        activity = Activity(self, None)
+        activity.is_supervised = supervised
+        if parent is not None and parent.aliases:
+            activity.aliases = set(parent.aliases)
+        self._start_task(activity, coroutine, name)
+
+    def _start_task(self, activity: Activity, code: Code, name: str | None = None) -> None:
+        """Run an activity as a task of its own, from its beginning."""
+        context = copy_context()
+        context.run(current.set, activity)
+        activity.task = asyncio.Task(
+            Steps(activity, code, is_main=True), loop=self._loop, context=context, name=name
+        )
+        self.adopt(activity.task)

@@ -8,7 +8,8 @@ Named invariants, as they are referred to in failures:
 - C3 while the connection is open, the server's subscriptions are the wanted ones
 - C4 bounds hold: calls under way, calls that wait
 - C5 there is never more than one socket (or attempt), and a timer exactly while waiting
-- C6 nothing waits for a connection that nobody is going to open
+- C6 nothing waits that could be sent, or for a connection that nobody is going to open
+- C7 a refused connection is left alone for its pause
 """
 
 from typing import Any
@@ -55,7 +56,15 @@ class World(RuleBasedStateMachine):
         self.socket: str | None = None
         self.server_events: set[str] = set()
         self.wanted_events: set[str] = set()
+        self.is_held = False
+        self.is_given_up = False
+        self.refused_until = 0.0
+        self.sizes: dict[int, int] = {}
         self.has_timer = False
+
+    @property
+    def waiting(self) -> set[int]:
+        return self.unsettled - set(self.left)
 
     def perform(self, todo: list[effects.Effect]) -> None:
         for effect in todo:
@@ -74,7 +83,9 @@ class World(RuleBasedStateMachine):
                     (self.server_events.add if is_on else self.server_events.remove)(event)
                 case effects.OpenSocket():
                     assert self.socket is None, "C5: a second socket"
+                    assert self.now >= self.refused_until, "C7: asked again too soon"
                     self.socket = "opening"
+                    self.is_given_up = False
                 case effects.CloseSocket():
                     assert self.socket is not None, "C5: no socket to close"
                     self.socket = None
@@ -95,13 +106,23 @@ class World(RuleBasedStateMachine):
 
     @rule()
     def connect(self) -> None:
+        self.is_held = True
         self.perform(self.machine.hold(self.now))
         self._call(None)
 
     def _call(self, payload: bytes | None) -> None:
         call_id, self.next_id = self.next_id, self.next_id + 1
+        waiting = self.waiting
+        size = self.sizes[call_id] = len(payload or b"")
+        is_full = len(waiting) >= SETTINGS.waiting_calls_max or (
+            size + sum(self.sizes[other] for other in waiting) > SETTINGS.waiting_bytes_max
+        )
+        may_leave = self.socket == "open" and len(self.on_server) < SETTINGS.calls_in_flight_max
         self.unsettled.add(call_id)
         self.perform(self.machine.call(call_id, payload, self.now))
+        is_turned_away = call_id not in self.unsettled and not (may_leave and payload is None)
+        is_refused = self.now < self.refused_until and self.socket is None
+        assert is_turned_away == (is_refused or (is_full and not may_leave)), "C4"
 
     @rule(data=st.data())
     @precondition(lambda self: self.unsettled)
@@ -118,7 +139,6 @@ class World(RuleBasedStateMachine):
         assert call_id not in self.unsettled
 
     @rule(event=EVENTS)
-    @precondition(lambda self: self.machine.state is not State.CLOSED)
     def subscribe(self, event: str) -> None:
         self.wanted_events.add(event)
         self.perform(self.machine.subscribe(event, self.now))
@@ -130,6 +150,7 @@ class World(RuleBasedStateMachine):
 
     @rule()
     def release(self) -> None:
+        self.is_held = False
         self.perform(self.machine.release(self.now))
 
     @rule(seconds=st.sampled_from([0.01, 0.5, 2, 10, 100]))
@@ -154,6 +175,7 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.socket == "opening")
     def attempt_fails(self, is_refused: bool) -> None:
         self.socket = None
+        self._gives_up(1008 if is_refused else 1006)
         ending = Ending(refusal=Forbidden("No.")) if is_refused else Ending(reason="no answer")
         self.perform(self.machine.lost(ending, self.now))
 
@@ -164,7 +186,13 @@ class World(RuleBasedStateMachine):
             self.perform(self.machine.received(FailureFrame(failure, "No."), self.now))
         self.socket = None
         self.on_server.clear()
+        self._gives_up(code)
         self.perform(self.machine.lost(Ending(code), self.now))
+
+    def _gives_up(self, code: int) -> None:
+        self.is_given_up = code in (1000, 1008)
+        if code == 1008:
+            self.refused_until = self.now + SETTINGS.refusal_pause_s
 
     @rule(data=st.data(), is_good=st.booleans())
     @precondition(lambda self: self.on_server)
@@ -174,6 +202,15 @@ class World(RuleBasedStateMachine):
         frame: Any = OutputFrame(call_id, 1) if is_good else ErrorFrame(call_id, "user_error", "No")
         self.perform(self.machine.received(frame, self.now))
         assert call_id not in self.unsettled
+
+    @rule()
+    @precondition(lambda self: self.on_server)
+    def server_says_too_long(self) -> None:
+        largest = max(self.on_server, key=lambda call_id: self.sizes[call_id])
+        self.on_server.remove(largest)
+        frame = FailureFrame("message_too_long", "Too long.")
+        self.perform(self.machine.received(frame, self.now))
+        assert largest not in self.unsettled
 
     @rule(call_id=st.integers(0, 30))
     @precondition(lambda self: self.socket == "open")
@@ -186,12 +223,15 @@ class World(RuleBasedStateMachine):
     def server_emits(self, event: str) -> None:
         self.perform(self.machine.received(EventFrame(event, []), self.now))
 
-    @rule()
-    @precondition(lambda self: self.machine.state is not State.CLOSED)
-    def close(self) -> None:
-        self.wanted_events.clear()
+    def teardown(self) -> None:
         self.perform(self.machine.close())
         assert not self.unsettled, "C1: a call outlived the client"
+        assert self.socket is None
+        assert not self.has_timer
+        self.unsettled.add(self.next_id)
+        self.perform(self.machine.call(self.next_id, b"too late", self.now))
+        assert not self.unsettled
+        assert self.machine.close() == []
 
     @invariant()
     def c3_subscriptions(self) -> None:
@@ -201,8 +241,7 @@ class World(RuleBasedStateMachine):
     @invariant()
     def c4_bounds(self) -> None:
         assert len(self.on_server) <= SETTINGS.calls_in_flight_max
-        waiting = self.unsettled - set(self.left)
-        assert len(waiting) <= SETTINGS.waiting_calls_max
+        assert len(self.waiting) <= SETTINGS.waiting_calls_max
 
     @invariant()
     def c5_one_of_each(self) -> None:
@@ -212,12 +251,16 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def c6_somebody_acts(self) -> None:
-        if self.machine.state in (State.IDLE, State.REFUSED, State.CLOSED):
+        if self.machine.state in (State.IDLE, State.REFUSED):
             assert not self.unsettled, "calls wait, and nobody is going to connect"
+            is_wanted = self.wanted_events or self.is_held
+            assert not is_wanted or self.is_given_up, "it is wanted, and nobody connects"
+        if self.socket == "open" and self.waiting:
+            assert len(self.on_server) == SETTINGS.calls_in_flight_max
 
 
 TestConnectionMachine = World.TestCase
-TestConnectionMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestConnectionMachine.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 
 
 def opened(**changes: Any) -> ConnectionMachine:
@@ -329,6 +372,14 @@ def test_a_forgotten_call_keeps_its_place_until_its_answer() -> None:
     machine.forget(0, 0.0)
     assert machine.call(1, b"", 0.0) == []
     assert machine.received(OutputFrame(0, "late"), 0.0) == [effects.SendCall(1, b"")]
+
+
+def test_an_error_long_ago_is_not_the_reason_of_an_end() -> None:
+    machine = opened()
+    machine.received(FailureFrame("malformed_message", "What was that?"), 1.0)
+    machine.received(OutputFrame(5, "somebody else's"), 1.0)
+    told = machine.lost(Ending(1008, "Go."), 2.0)
+    assert [effect.error.message for effect in told] == ["Go."]
 
 
 def test_nobody_needs_it_so_it_is_let_go() -> None:

@@ -83,7 +83,7 @@ class ConnectionMachine:
             return [effects.Fail(call_id, NotConnected("The client is closed: make a new one."))]
         if self._refusal is not None and now < self._refused_until:
             return [effects.Fail(call_id, self._refusal)]
-        if self.state is State.OPEN and not self._waiting and self._has_room_to_send():
+        if self.state is State.OPEN and self._has_room_to_send():  # then nothing waits
             return [self._send(call_id, payload)]
         size = len(payload or b"")
         if (
@@ -188,11 +188,8 @@ class ConnectionMachine:
             return self._received_failure(frame, now)
         self._last_failure = None
         if isinstance(frame, EventFrame):
-            return (
-                [effects.Deliver(frame.name, frame.args)]
-                if frame.name in self.subscriptions
-                else []
-            )
+            is_wanted = frame.name in self.subscriptions
+            return [effects.Deliver(frame.name, frame.args)] if is_wanted else []
         sent = self._sent.pop(frame.id, None)
         if sent is None:
             return []

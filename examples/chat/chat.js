@@ -167,7 +167,8 @@ function element(tag, className, ...children) {
 function avatar(name) {
   const made = element("span", "avatar", [...name][0].toUpperCase());
   made.ariaHidden = "true";
-  made.style.setProperty("--hue", [...name].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 360, 7));
+  const sum = [...name].reduce((before, letter) => (before * 31 + letter.codePointAt(0)) % 9973, 7);
+  made.style.setProperty("--hue", (sum * 137.5) % 360); // the golden angle: neighbours end far apart
   return made;
 }
 
@@ -198,6 +199,12 @@ $("rename").addEventListener("click", () => askName());
 $("newer").addEventListener("click", () => ($("scroll").scrollTop = $("scroll").scrollHeight));
 $("scroll").addEventListener("scroll", ({ target }) => {
   if (target.scrollHeight - target.scrollTop - target.clientHeight < AT_BOTTOM_PX) $("newer").hidden = true;
+});
+addEventListener("pointerdown", ({ target }) => {
+  if (!wide.matches && !$("people").contains(target)) $("people").open = false;
+});
+$("people").addEventListener("keydown", ({ key }) => {
+  if (key === "Escape" && !wide.matches) $("people").open = false;
 });
 addEventListener("online", () => connection?.hurry());
 

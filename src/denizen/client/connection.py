@@ -223,7 +223,7 @@ class _Link:
         finally:
             if self.idle_timer is not None:
                 self.idle_timer.cancel()
-        self._connection.ended(self, ending)
+        self.ended(ending)
 
     def opened(self, socket: Socket) -> None:
         self._socket = socket
@@ -234,6 +234,9 @@ class _Link:
 
     def receive(self, payload: bytes, is_binary: bool) -> None:
         self._connection.receive(self, payload, is_binary)
+
+    def ended(self, ending: Ending) -> None:
+        self._connection.ended(self, ending)
 
     def send(self, payload: bytes, is_binary: bool) -> None:
         assert self._socket is not None, "a link sends once it is open"

@@ -38,6 +38,10 @@ class Receiver(Protocol):
 
     def receive(self, payload: bytes, is_binary: bool) -> None: ...
 
+    def ended(self, ending: Ending) -> None:
+        """The server said goodbye: nothing that is sent from now on would arrive."""
+        ...
+
 
 Dial = Callable[[str, Receiver], Awaitable[Ending]]
 
@@ -123,6 +127,7 @@ class _Listener(picows.WSListener):
         if not transport.is_close_frame_sent:
             transport.send_close(picows.WSCloseCode.OK)
         transport.disconnect()
+        self._receiver.ended(self.ending)
 
 
 class _Socket:

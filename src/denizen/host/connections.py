@@ -76,6 +76,7 @@ class Connection:
         "_host",
         "_in_flight",
         "_instance",
+        "_is_asking",
         "_is_binary",
         "_is_closed",
         "_is_open",
@@ -101,6 +102,7 @@ class Connection:
         self._instance: Instance | None = None
         self._early: list[tuple[bytes | None, bool]] | None = []
         self._in_flight = 0
+        self._is_asking = False
         self._is_open = False
         self._is_closed = False
 
@@ -116,13 +118,25 @@ class Connection:
             self.refuse(error)
             return
         self._instance = instance
+        self._is_asking = True
         hook = Hook(0, "connect", self.id, self.params, self._principal)
         instance.begin(
             Activity(_Greeting(self), 0, hook=hook, timeout_s=self._host.limits.action_timeout_s)
         )
 
-    def let_in(self) -> None:
-        """The connect hook has ended: handle what came meanwhile, then what comes."""
+    def hook_ended(self, error: DenizenError | None) -> None:
+        """The connect hook has let the connection in, or refused it."""
+        self._is_asking = False
+        if self._is_closed and self._instance is not None and self._early is None:
+            # The socket ended while the hook ran: only now is the actor told.
+            self._leave()
+        elif error is None:
+            self._let_in()
+        else:
+            self.refuse(error)
+
+    def _let_in(self) -> None:
+        """Handle what came meanwhile, then what comes."""
         if self._is_closed:
             return
         self._is_open = True
@@ -175,6 +189,10 @@ class Connection:
         """The socket has ended."""
         self._is_closed = True
         self._early = None
+        if not self._is_asking:
+            self._leave()
+
+    def _leave(self) -> None:
         instance, self._instance = self._instance, None
         if instance is not None:
             instance.leave(self)
@@ -266,11 +284,11 @@ class _Greeting:
         self._connection = connection
 
     def succeed(self, call_id: int, value: bytes) -> None:
-        self._connection.let_in()
+        self._connection.hook_ended(None)
 
     def fail(self, call_id: int, failure: Failure) -> None:
         metadata = None if failure.metadata is msgspec.UNSET else failure.metadata
-        self._connection.refuse(from_wire(failure.code, failure.message, metadata))
+        self._connection.hook_ended(from_wire(failure.code, failure.message, metadata))
 
 
 def open_connection(

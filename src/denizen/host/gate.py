@@ -8,9 +8,6 @@ its changes waits in it. At most one section flies (is on its way to the store).
 - G3 One section flies at a time, and sections fly in order.
 - G4 Turns that end meanwhile share the next section, unless it would grow over `commit_bytes_max`; a turn is
   never split over two.
-
-A *sealed* gate lets nothing fly or leave until it is unsealed: the last section of an actor that is being
-destroyed, so that the reply to who destroyed it waits for the tombstone.
 """
 
 from denizen.wire.runtime import Output
@@ -32,18 +29,17 @@ class Section:
 class Gate:
     """One actor's gate."""
 
-    __slots__ = ("_bytes_max", "_flying", "_is_sealed", "_waiting")
+    __slots__ = ("_bytes_max", "_flying", "_waiting")
 
     def __init__(self, commit_bytes_max: int) -> None:
         self._bytes_max = commit_bytes_max
         self._flying: Section | None = None
         self._waiting: list[Section] | None = None
-        self._is_sealed = False
 
     @property
     def wants_commit(self) -> bool:
         """Whether a section waits that may fly now."""
-        return self._waiting is not None and self._flying is None and not self._is_sealed
+        return self._waiting is not None and self._flying is None
 
     @property
     def is_open(self) -> bool:
@@ -72,18 +68,17 @@ class Gate:
         if self._waiting is None:
             self._waiting = [Section()]
 
-    def seal(self) -> None:
-        """From now on nothing flies and nothing leaves."""
-        self.demand()
-        self._is_sealed = True
+    def finish(self, outputs: list[Output]) -> None:
+        """Let all that waits fly as one last section, these outputs behind the rest.
 
-    def unseal(self) -> None:
-        """Let everything that gathered fly as one last section."""
-        assert self._waiting is not None
-        last = self._waiting[-1]
-        last.outputs = [output for section in self._waiting for output in section.outputs]
+        For the end of an actor, whose changes no longer matter: a section may be as large as it is.
+        """
+        last = Section()
+        for section in self._waiting or ():
+            last.changes.update(section.changes)
+            last.outputs += section.outputs
+        last.outputs += outputs
         self._waiting = [last]
-        self._is_sealed = False
 
     def take(self) -> Section | None:
         """The next section, which flies from now on; None if none may."""

@@ -217,8 +217,11 @@ class Host:
 
     async def _search(self, address: Address) -> Instance:
         type_info = self._type_of(address.type)
-        while (ending := self._by_address.get(address)) is not None:
-            await ending.until_ended()
+        while (known := self._by_address.get(address)) is not None:
+            if not known.is_ending:
+                # Woken by its id, after this search was asked for.
+                return known
+            await known.until_ended()
         snapshot = await self.state.find(address)
         if snapshot is not None:
             record = snapshot.record

@@ -66,6 +66,7 @@ class Instance:
         "_connections",
         "_creates",
         "_ended",
+        "_farewell",
         "_flying_head",
         "_gate",
         "_generation",
@@ -77,6 +78,8 @@ class Instance:
         "_is_submitted",
         "_last_hook",
         "_next_activity",
+        "_start_deadline",
+        "_starting",
         "record",
         "type_info",
     )
@@ -98,11 +101,15 @@ class Instance:
         self._is_last_commit = False
         self._ended: DenizenError | None = None
         self._last_hook: Activity | None = None
+        self._farewell: list[Output] = []
+        self._start_deadline: _StartDeadline | None = None
         self._changed: asyncio.Future[None] | None = None
         self._next_activity = 0
         # Made when first needed: an idle actor is to be small.
         self._activities: dict[int, Activity] | None = None
         self._connections: dict[str, Connection] | None = None
+        # Admitted, to run at the loop's next turn; whoever is admitted meanwhile runs behind them.
+        self._starting: list[Activity] | None = None
 
     @property
     def actor_id(self) -> str:
@@ -164,16 +171,28 @@ class Instance:
             generation,
         )
         state = {} if snapshot is None else snapshot.state
+        self._start_deadline = _StartDeadline(self)
+        self._host.deadlines.add(self._start_deadline, self._host.limits.action_timeout_s)
         self._body.receive(Start(identity, is_new, state, record.input))
 
+    def start_expired(self) -> None:
+        """The start took too long: who waits for it is told, and the next call tries again."""
+        self.end(ActorCrashed("The actor's start took too long: do its hooks wait for something?"))
+
+    def _forget_start_deadline(self) -> None:
+        deadline, self._start_deadline = self._start_deadline, None
+        if deadline is not None:
+            self._host.deadlines.remove(deadline, self._host.limits.action_timeout_s)
+
     def _started(self, started: Started) -> None:
+        self._forget_start_deadline()
         if started.failure is not None:
             failure = started.failure
             self.end(from_wire(failure.code, failure.message, _metadata(failure)))
             return
         self._is_started = True
         self._submit()
-        self._run_all(self._admission.finish(True))
+        self._start_soon(self._admission.finish(True))
 
     # What arrives.
 
@@ -216,20 +235,35 @@ class Instance:
         activity.instance = self
         if activity.timeout_s is not None:
             self._host.deadlines.add(activity, activity.timeout_s)
-        if self._admission.arrive(activity, activity.is_exclusive):
+        if not self._admission.arrive(activity, activity.is_exclusive):
+            return
+        if self._starting is None:
             self._run(activity)
+        else:
+            self._starting.append(activity)
 
     def _run(self, activity: Activity) -> None:
         activity.is_running = activity.has_run = True
         self._body.receive(activity.message())
 
-    def _run_all(self, activities: list[Activity]) -> None:
-        for activity in activities:
+    def _start_soon(self, activities: list[Activity]) -> None:
+        """Run what was admitted once the body is done with what it says now (A3)."""
+        if not activities:
+            return
+        if self._starting is None:
+            self._starting = []
+            self._host.soon(self._start_waiting)
+        self._starting += activities
+
+    def _start_waiting(self) -> None:
+        starting = self._starting or []
+        for activity in starting:  # grows while it is walked, by those who are admitted meanwhile
             if activity.is_answered:
                 # It was given up between being let in and running.
                 self._activity_over(activity)
             elif self._ended is None:
                 self._run(activity)
+        self._starting = None
 
     def forget_deadline(self, activity: Activity) -> None:
         """An activity was answered in time."""
@@ -254,7 +288,7 @@ class Instance:
         if started is not None:
             if self._activities is not None:
                 self._activities.pop(activity.id, None)
-            self._run_all(started)
+            self._start_soon(started)
 
     # Connections.
 
@@ -275,7 +309,8 @@ class Instance:
         if self._connections is not None:
             self._connections.pop(connection.id, None)
         if self._ended is None and not self._is_ending:
-            self.begin(Activity(NOBODY, 0, hook=Hook(0, "disconnect", connection.id)))
+            # Never refused, or the body would keep a connection that isn't there.
+            self._admit(Activity(NOBODY, 0, hook=Hook(0, "disconnect", connection.id)))
 
     # What the body says.
 
@@ -291,7 +326,10 @@ class Instance:
             return
         if turn.destroys and not self._is_ending:
             self._begin_to_end()
-        released = self._gate.add(turn.changes, turn.outputs, turn.state_bytes)
+        outputs = turn.outputs
+        if self._is_ending or not self._is_started:
+            outputs = self._sort_out(outputs)
+        released = self._gate.add(turn.changes, outputs, turn.state_bytes)
         if not self._is_submitted and self._gate.wants_commit:
             self._submit()
         if turn.ended is not None:
@@ -300,6 +338,22 @@ class Instance:
             self._release(released)
         if self._is_ending and not self._admission.running:
             self._host.soon(self._run_last_hook)
+
+    def _sort_out(self, outputs: list[Output]) -> list[Output]:
+        """What of a turn's outputs goes the usual way in a start or an end.
+
+        A start's requests leave at once: nothing comes before them. Replies of an actor that ends
+        wait for its tombstone; the rest doesn't, or what runs yet could never end.
+        """
+        usual: list[Output] = []
+        for output in outputs:
+            if not self._is_started and isinstance(output, Request | Barrier):
+                self._release([output])
+            elif self._is_ending and isinstance(output, Reply | Failed):
+                self._farewell.append(output)
+            else:
+                usual.append(output)
+        return usual
 
     def _activity_ended(self, activity_id: int) -> None:
         activities = self._activities
@@ -314,9 +368,7 @@ class Instance:
     def _activity_over(self, activity: Activity) -> None:
         if activity.is_answered and self._activities is not None:
             self._activities.pop(activity.id, None)
-        started = self._admission.finish(activity.is_exclusive)
-        if started:
-            self._host.soon(self._run_all, started)
+        self._start_soon(self._admission.finish(activity.is_exclusive))
 
     # Commits.
 
@@ -425,7 +477,11 @@ class Instance:
         maker = (self._activities or {}).get(
             -1 if request.activity_id is None else request.activity_id
         )
-        chain = () if maker is None else (*maker.chain, self.actor_id)
+        if maker is not None:
+            chain = (*maker.chain, self.actor_id)
+        else:
+            # A task of its own keeps nobody waiting; a start keeps everybody waiting.
+            chain = () if self._is_started else (self.actor_id,)
         self._host.send_request(self, request, chain)
 
     def answer(self, request_id: int, value: bytes | None, failure: Failure | None) -> None:
@@ -447,26 +503,31 @@ class Instance:
     # Ending.
 
     def _begin_to_end(self) -> None:
-        """The actor asked for its end: nothing new begins, nothing leaves before the last commit."""
+        """The actor asked for its end: nothing new begins, nobody is answered before the last commit."""
         self._is_ending = True
-        self._gate.seal()
-        for activity in list((self._activities or {}).values()):
-            if not activity.is_running and not activity.is_answered and not activity.has_run:
-                self.cancel(activity)
-                activity.fail(_destroyed(self.actor_id))
+        waiting = [
+            activity
+            for activity in (self._activities or {}).values()
+            if not activity.has_run and not activity.is_answered
+        ]
+        for activity in waiting:
+            activity.fail(_destroyed(self.actor_id))
+        for activity in waiting:
+            self.cancel(activity)
 
     def _run_last_hook(self) -> None:
         """Nothing runs any more: `on_destroy`, then the last commit."""
         if self._ended is not None or self._admission.running or self._last_hook is not None:
             return
-        self._last_hook = Activity(NOBODY, 0, hook=Hook(0, "destroy"))
+        timeout_s = self._host.limits.action_timeout_s
+        self._last_hook = Activity(NOBODY, 0, hook=Hook(0, "destroy"), timeout_s=timeout_s)
         self._last_hook.is_exclusive = True
         self._admit(self._last_hook)
 
     def _commit_the_end(self) -> None:
         """`on_destroy` has ended, well or not: the tombstone is the last commit."""
         self._is_last_commit = True
-        self._gate.unseal()
+        self._gate.finish(self._farewell)
         if not self._is_submitted and self._gate.wants_commit:
             self._submit()
 
@@ -475,6 +536,7 @@ class Instance:
         if self._ended is not None:
             return
         self._ended = error
+        self._forget_start_deadline()
         self._body.stop()
         self._host.forget(self)
         self._tell_change()
@@ -484,6 +546,18 @@ class Instance:
         connections, self._connections = self._connections, None
         for connection in list((connections or {}).values()):
             connection.say_goodbye(error.close_code or 1011, error.code)
+
+
+class _StartDeadline:
+    """Ends an actor whose start takes too long (`host.deadlines.Expiring`)."""
+
+    __slots__ = ("_instance",)
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    def expire(self) -> None:
+        self._instance.start_expired()
 
 
 def _destroyed(actor_id: str) -> ActorDestroyed:

@@ -39,10 +39,11 @@ def batch_of(commit: Commit) -> Batch:
     ranges: list[tuple[bytes, bytes]] = []
     if commit.destroys is None:
         _write_fields(commit, prefix, sets, clears, ranges)
-    else:
+        if commit.creates is not None:
+            _write_creation(commit.creates, prefix, sets, guards)
+    elif commit.creates is None:
         _write_end(commit.destroys, sets, clears)
-    if commit.creates is not None:
-        _write_creation(commit.creates, prefix, sets, guards)
+    # Else it came and went within one commit: its head remains, so that its id has an answer.
     return Batch(tuple(guards), tuple(sets), tuple(clears), tuple(ranges), (head_key, head))
 
 

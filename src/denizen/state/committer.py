@@ -22,7 +22,6 @@ from denizen.core.errors import (
     NotHere,
     Overloaded,
     StoreError,
-    StoreUnavailable,
 )
 from denizen.core.limits import Limits
 from denizen.state.batches import batch_of, size_of
@@ -123,14 +122,20 @@ class Committer:
             self._on_destroyed()
 
     async def _apply(self, batches: list[Batch]) -> list[Outcome]:
+        unknown: CommitOutcomeUnknown | None = None
         for attempt in range(_UNKNOWN_TRIES_MAX):
             try:
                 return await self._store.apply(batches)
-            except CommitOutcomeUnknown:
-                if attempt == _UNKNOWN_TRIES_MAX - 1:
-                    raise
+            except CommitOutcomeUnknown as error:
+                unknown = error
                 await asyncio.sleep(entropy.uniform(0, 0.01 * 2**attempt))
-        raise StoreUnavailable("The store gave no outcome.")
+            except StoreError:
+                # What this try says doesn't tell what became of the one before.
+                if unknown is None:
+                    raise
+                break
+        assert unknown is not None
+        raise unknown
 
     def _settle_all(self, sources: list[Source], error: DenizenError) -> None:
         for source in sources:

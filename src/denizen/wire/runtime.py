@@ -41,11 +41,11 @@ class Identity(Message):
 
 
 class Failure(Message):
-    """An error as it travels. `metadata` is plain data; UNSET where there is none."""
+    """An error as it travels. `metadata` is plain data; None where there is none."""
 
     code: str
     message: str
-    metadata: Any = msgspec.UNSET
+    metadata: Any = None
 
 
 class Caller(Message):

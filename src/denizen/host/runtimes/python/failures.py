@@ -7,8 +7,6 @@ learns a reference; the actor's log has the exception under it.
 import asyncio
 from typing import Any
 
-import msgspec
-
 from denizen.core import entropy
 from denizen.core.errors import (
     ActorStopped,
@@ -48,10 +46,10 @@ def timed_out(timeout_s: float) -> Failure:
 
 def told(error: DenizenError) -> Failure:
     """An error as it travels. Metadata that can't be sent is left out."""
-    metadata: Any = msgspec.UNSET
+    metadata: Any = None
     if error.metadata is not None:
         try:
             metadata = values.plain(error.metadata)
         except values.Unencodable:
-            metadata = msgspec.UNSET
+            pass
     return Failure(code_of(error), error.message, metadata)

@@ -130,6 +130,26 @@ async def test_concurrent_calls_with_one_guard_let_one_through(driver: Driver) -
             assert sorted(outcome.name for (outcome,) in outcomes) == ["APPLIED", *["REFUSED"] * 7]
 
 
+async def test_guards_see_what_ranges_cleared(driver: Driver) -> None:
+    async with driver() as store:
+        held = Guard(b"b", b"1")
+        for _ in range(3):
+            first = Batch((Guard(b"b", None),), ((b"b", b"1"), (b"c", b"2")))
+            assert await store.apply([first]) == [APPLIED]
+            assert await store.apply([Batch((held,)), Batch((Guard(b"b", None),))]) == [
+                APPLIED,
+                REFUSED,
+            ]
+            again = Batch((), ((b"b", b"3"),))
+            cleared = Batch((), clear_ranges=((b"a", b"c"),))
+            assert await store.apply([again, cleared, Batch((held,))]) == [
+                APPLIED,
+                APPLIED,
+                REFUSED,
+            ]
+        assert await everything(store) == {b"c": b"2"}
+
+
 async def test_guards_see_what_transactions_wrote(driver: Driver) -> None:
     async with driver() as store:
         assert await store.apply([Batch((Guard(b"a", None),), ((b"b", b"1"),))]) == [APPLIED]

@@ -24,7 +24,7 @@ def check_key(key: bytes) -> None:
         raise KeyTooLarge(
             f"A storage key has at most {_KEY_BYTES_MAX} bytes, this one {len(key)}: shorten it."
         )
-    if key[:1] == KEYS_END:
+    if key >= KEYS_END:
         raise KeyReserved("Storage keys that begin with FF are the store's own: use another.")
 
 
@@ -62,10 +62,14 @@ def check_batches(batches: Sequence[Batch]) -> int:
         for guard in batch.guards:
             check_key(guard.key)
             size_bytes += len(guard.key)
+        # The hot loop of group commit: the checks are called only where they would refuse.
         for key, value in batch.sets:
-            check_key(key)
-            check_value(value)
-            size_bytes += len(key) + len(value)
+            key_bytes, value_bytes = len(key), len(value)
+            if key_bytes > _KEY_BYTES_MAX or key >= KEYS_END:
+                check_key(key)
+            if value_bytes > _VALUE_BYTES_MAX:
+                check_value(value)
+            size_bytes += key_bytes + value_bytes
         for key in batch.clears:
             check_key(key)
             size_bytes += len(key)

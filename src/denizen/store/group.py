@@ -86,10 +86,8 @@ class Group:
 
     def record(self) -> None:
         """Let later transactions be judged against this group. To be called once it is durable."""
-        keys: dict[bytes, None] = dict.fromkeys(self.writes)
-        if self._conflict_keys:
-            keys |= dict.fromkeys(self._conflict_keys)
-        self._recent.record(self.version, clock.monotonic(), keys.keys(), self.ranges)
+        keys = (*self.writes, *self._conflict_keys)
+        self._recent.record(self.version, clock.monotonic(), keys, self.ranges)
 
     def _judge_batch(self, batch: Batch) -> Outcome:
         for guard in batch.guards:

@@ -3,14 +3,14 @@
 Belongs to the writer's thread. It is right because every write passes that thread.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 
 import apsw
 
-from denizen.store.recent import Range
 from denizen.store.sqlite import statements
 
-KEYS_MAX = 8_192
+KEYS_MAX = 32_768
 VALUE_BYTES_MAX = 1_024
 
 
@@ -21,16 +21,18 @@ class Heads:
         self._connection = connection
         self._known: dict[bytes, bytes | None] = {}
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def load(self, keys: Iterable[bytes]) -> Callable[[bytes], bytes | None]:
         """Look up those of the keys that aren't known, at once; returns a reader for this group."""
-        known = self._known
-        missing = [key for key in dict.fromkeys(keys) if key not in known]
+        missing = [key for key in dict.fromkeys(keys) if key not in self._known]
         if missing:
             self._make_room(len(missing))
             loaded: dict[bytes, bytes | None] = dict.fromkeys(missing)
             for text, values in statements.gets(missing):
                 loaded.update(self._connection.execute(text, values))
-            known.update(
+            self._known.update(
                 (key, value)
                 for key, value in loaded.items()
                 if value is None or len(value) <= VALUE_BYTES_MAX
@@ -44,13 +46,13 @@ class Heads:
         value: bytes | None = self._connection.execute(statements.GET, (key,)).get
         return value
 
-    def apply(self, writes: Mapping[bytes, bytes | None], ranges: Sequence[Range]) -> None:
-        """A group is durable: follow it."""
+    def drop(self, key: bytes) -> None:
+        """The key is being cleared along with a range."""
+        self._known.pop(key, None)
+
+    def apply(self, writes: Mapping[bytes, bytes | None]) -> None:
+        """A group is durable: follow what it wrote."""
         known = self._known
-        for begin, end in ranges:
-            for key in known:
-                if begin <= key < end:
-                    known[key] = None
         for key in known.keys() & writes.keys():
             value = writes[key]
             if value is None or len(value) <= VALUE_BYTES_MAX:
@@ -63,6 +65,8 @@ class Heads:
         self._known.clear()
 
     def _make_room(self, count: int) -> None:
-        """Forget those that were looked up first."""
-        while self._known and len(self._known) + count > KEYS_MAX:
-            del self._known[next(iter(self._known))]
+        """Forget the half that was looked up first; half at a time, so that it rarely happens."""
+        known = self._known
+        if len(known) + count > KEYS_MAX:
+            kept = max(0, min(len(known) // 2, KEYS_MAX - count))
+            self._known = dict(itertools.islice(known.items(), len(known) - kept, None))

@@ -4,14 +4,14 @@ Texts with many rows exist for counts that are powers of two; a smaller number o
 by repeating the last one, which changes nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 CREATE = "CREATE TABLE kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID"
 GET = "SELECT v FROM kv WHERE k = ?"
 RANGE = "SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k LIMIT ?"
 RANGE_REVERSE = "SELECT k, v FROM kv WHERE k >= ? AND k < ? ORDER BY k DESC LIMIT ?"
-CLEAR_RANGE = "DELETE FROM kv WHERE k >= ? AND k < ?"
+CLEAR_RANGE = "DELETE FROM kv WHERE k >= ? AND k < ? RETURNING k"
 SIZES = "SELECT count(*), coalesce(sum(length(k) + length(v)), 0) FROM kv WHERE k < x'ff'"
 
 ROWS_MAX = 2_048
@@ -38,11 +38,6 @@ def deletes(keys: Sequence[bytes]) -> Iterator[Statement]:
 def gets(keys: Sequence[bytes]) -> Iterator[Statement]:
     """Statements that select the pairs of all keys that are there."""
     return _by_keys(_get_many, keys)
-
-
-def clear_ranges(ranges: Iterable[tuple[bytes, bytes]]) -> Iterator[Statement]:
-    """Statements that delete all keys of the ranges."""
-    return ((CLEAR_RANGE, pair) for pair in ranges)
 
 
 def _padded(count: int) -> int:

@@ -216,7 +216,7 @@ class Writer:
             self._reserve_versions(group)
             failpoints.hit("store.before_commit")
             self._make_durable(group)
-        self._heads.apply(group.writes, group.ranges)
+        self._heads.apply(group.writes)
         group.record()
         self.version = group.version
         failpoints.hit("store.after_commit")
@@ -240,11 +240,10 @@ class Writer:
         sets = [(key, value) for key, value in group.writes.items() if value is not None]
         clears = [key for key, value in group.writes.items() if value is None]
         execute("BEGIN IMMEDIATE")
-        for part in (
-            statements.clear_ranges(group.ranges),
-            statements.deletes(clears),
-            statements.upserts(sets),
-        ):
+        for bounds in group.ranges:
+            for (key,) in execute(statements.CLEAR_RANGE, bounds):
+                self._heads.drop(key)
+        for part in (statements.deletes(clears), statements.upserts(sets)):
             for text, values in part:
                 execute(text, values)
         execute("COMMIT")

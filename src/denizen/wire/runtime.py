@@ -28,7 +28,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", ta
     """Base of all that crosses: frozen, tagged with its name, encoded as an array."""
 
 
-class Identity(Message):
+class Identity(Message, frozen=True):
     """Which actor a body is."""
 
     namespace: str
@@ -40,7 +40,7 @@ class Identity(Message):
     generation: int
 
 
-class Failure(Message):
+class Failure(Message, frozen=True):
     """An error as it travels. `metadata` is plain data; None where there is none."""
 
     code: str
@@ -48,7 +48,7 @@ class Failure(Message):
     metadata: Any = None
 
 
-class Caller(Message):
+class Caller(Message, frozen=True):
     """Where a call comes from: a connection, an actor's call, or neither (plain HTTP).
 
     `chain` names the actors that wait for this call, the outermost first.
@@ -61,7 +61,7 @@ class Caller(Message):
 # Host to body.
 
 
-class Start(Message):
+class Start(Message, frozen=True):
     """Become this actor. `state` is its fields, encoded; `is_new` asks for `on_create(input)`.
 
     Answered by one `Started`, before anything else is sent to the body.
@@ -73,7 +73,7 @@ class Start(Message):
     input: PackedValue | None
 
 
-class Call(Message):
+class Call(Message, frozen=True):
     """Run an action. Ends with a `Turn` that names it in `ended` and carries its reply."""
 
     activity_id: int
@@ -83,13 +83,13 @@ class Call(Message):
     timeout_s: float
 
 
-class Cancel(Message):
+class Cancel(Message, frozen=True):
     """The activity's answer is no longer wanted: unwind it. It still ends with a `Turn`."""
 
     activity_id: int
 
 
-class Hook(Message):
+class Hook(Message, frozen=True):
     """Run a hook: `connect` (deciding, then greeting), `disconnect`, or `destroy`."""
 
     activity_id: int
@@ -99,7 +99,7 @@ class Hook(Message):
     principal: str = ""
 
 
-class Answer(Message):
+class Answer(Message, frozen=True):
     """What came of a request of the body: a value, or a failure."""
 
     request_id: int
@@ -107,7 +107,7 @@ class Answer(Message):
     failure: Failure | None = None
 
 
-class HttpStart(Message):
+class HttpStart(Message, frozen=True):
     """Serve an HTTP request with the actor's ASGI app; `scope` has only plain values."""
 
     activity_id: int
@@ -117,27 +117,27 @@ class HttpStart(Message):
 # Body to host.
 
 
-class Started(Message):
+class Started(Message, frozen=True):
     """The actor is up, or `failure` says why not. `changes` and outputs follow as its first turn."""
 
     failure: Failure | None = None
 
 
-class Reply(Message):
+class Reply(Message, frozen=True):
     """An activity's result."""
 
     activity_id: int
     value: PackedValue
 
 
-class Failed(Message):
+class Failed(Message, frozen=True):
     """An activity's error."""
 
     activity_id: int
     failure: Failure
 
 
-class Event(Message):
+class Event(Message, frozen=True):
     """An event for the connections that subscribed to it, or for the one that is named."""
 
     name: str
@@ -145,7 +145,7 @@ class Event(Message):
     connection_id: str | None = None
 
 
-class Request(Message):
+class Request(Message, frozen=True):
     """A call to another actor, made by `activity_id` (None: by a background task)."""
 
     request_id: int
@@ -158,27 +158,27 @@ class Request(Message):
     timeout_s: float
 
 
-class Barrier(Message):
+class Barrier(Message, frozen=True):
     """Answered once everything before it is durable."""
 
     request_id: int
 
 
-class Disconnect(Message):
+class Disconnect(Message, frozen=True):
     """Say goodbye to a connection."""
 
     connection_id: str
     reason: str
 
 
-class HttpReceive(Message):
+class HttpReceive(Message, frozen=True):
     """The app wants the next ASGI message of the client's side: the answer is that message."""
 
     request_id: int
     activity_id: int
 
 
-class HttpSend(Message):
+class HttpSend(Message, frozen=True):
     """An ASGI message of the app's side; answered once the client's socket has taken it."""
 
     request_id: int
@@ -186,7 +186,7 @@ class HttpSend(Message):
     event: PackedValue
 
 
-class Crash(Message):
+class Crash(Message, frozen=True):
     """A task of the actor raised: it goes down and starts again when it is called."""
 
     reason: str
@@ -212,14 +212,14 @@ ToBody = Start | Call | Cancel | Hook | Answer | HttpStart
 ToHost = Started | Turn
 
 
-class ActionInfo(Message):
+class ActionInfo(Message, frozen=True):
     """What a host must know of an action before it runs it."""
 
     is_exclusive: bool
     timeout_s: float
 
 
-class TypeInfo(Message):
+class TypeInfo(Message, frozen=True):
     """What a host must know of an actor type."""
 
     name: str

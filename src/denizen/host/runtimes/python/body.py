@@ -7,6 +7,7 @@ The way of a call: `receive(Call)` finds the action and checks the arguments, th
 import asyncio
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -43,6 +44,10 @@ from denizen.wire.runtime import (
     ToBody,
     Turn,
 )
+
+
+Hooked = Callable[[], Code]
+"""What runs a hook."""
 
 
 class PythonBody(TurnKeeper):
@@ -89,10 +94,7 @@ class PythonBody(TurnKeeper):
         activity = Activity(
             self, call.activity_id, call.caller.connection_id, holds=action.is_exclusive
         )
-        if action.is_async:
-            self._begin(activity, action.function(self._actor, *args))
-        else:
-            self._run_plainly(activity, action.function, args)
+        self._begin(activity, partial(action.function, self._actor, *args))
 
     def _receive_start(self, start: Start) -> None:
         self.identity = start.identity
@@ -110,7 +112,7 @@ class PythonBody(TurnKeeper):
             self._say(Started(failure_of(error, self.log, "load")))
             return
         if self._type.has_start_hooks or (self._state is not None and self._state.obj is None):
-            self._begin(activity, self._run_start(start))
+            self._begin(activity, partial(self._run_start, start))
         else:
             self.exclusive = activity
             self.enter(activity)
@@ -130,13 +132,13 @@ class PythonBody(TurnKeeper):
             )
 
     def _receive_hook(self, hook: Hook) -> None:
-        code = _HOOKS[hook.name](self, hook)
-        if code is None:
+        run = _HOOKS[hook.name](self, hook)
+        if run is None:
             self._say(Turn({}, [Reply(hook.activity_id, NULL)], hook.activity_id))
         else:
-            self._begin(Activity(self, hook.activity_id, hook.connection_id), code)
+            self._begin(Activity(self, hook.activity_id, hook.connection_id), run)
 
-    def _connect(self, hook: Hook) -> Code | None:
+    def _connect(self, hook: Hook) -> Hooked | None:
         connection_id = hook.connection_id or ""
         connection = Connection(
             connection_id, hook.params, hook.principal, self._send_to, self._disconnect
@@ -144,7 +146,7 @@ class PythonBody(TurnKeeper):
         if self._type.hooks.isdisjoint(("on_before_connect", "on_connect")):
             self._let_in(connection)
             return None
-        return self._run_connect(connection)
+        return partial(self._run_connect, connection)
 
     async def _run_connect(self, connection: Connection) -> None:
         actor = self._actor
@@ -163,13 +165,13 @@ class PythonBody(TurnKeeper):
             self._by_connection = {}
         self._by_connection[connection.id] = connection
 
-    def _after_disconnect(self, hook: Hook) -> Code | None:
+    def _after_disconnect(self, hook: Hook) -> Hooked | None:
         connection_id = hook.connection_id or ""
         connection = (self._by_connection or {}).get(connection_id)
         if connection is None or "on_disconnect" not in self._type.hooks:
             self._forget(connection_id)
             return None
-        return self._run_disconnect(connection)
+        return partial(self._run_disconnect, connection)
 
     async def _run_disconnect(self, connection: Connection) -> None:
         assert self._actor is not None
@@ -182,8 +184,8 @@ class PythonBody(TurnKeeper):
         if self._by_connection:
             self._by_connection.pop(connection_id, None)
 
-    def _before_destroy(self, hook: Hook) -> Code | None:
-        return self._run_destroy() if "on_destroy" in self._type.hooks else None
+    def _before_destroy(self, hook: Hook) -> Hooked | None:
+        return self._run_destroy if "on_destroy" in self._type.hooks else None
 
     async def _run_destroy(self) -> None:
         assert self._actor is not None
@@ -192,8 +194,8 @@ class PythonBody(TurnKeeper):
     def _receive_http(self, start: HttpStart) -> None:
         app = self._type.cls.asgi
         scope = {**start.scope, "actor": self._actor}
-        code = serve_http(app, scope, start.activity_id, self.request_output)
-        self._begin(Activity(self, start.activity_id), code)
+        serve = partial(serve_http, app, scope, start.activity_id, self.request_output)
+        self._begin(Activity(self, start.activity_id), serve)
 
     def _receive_cancel(self, cancel: Cancel) -> None:
         activity = (self._activities or {}).get(cancel.activity_id)
@@ -231,31 +233,14 @@ class PythonBody(TurnKeeper):
 
     # Running.
 
-    def _begin(self, activity: Activity, code: Code) -> None:
+    def _begin(self, activity: Activity, start: Callable[[], Any]) -> None:
         if activity.holding is not None:
             self.exclusive = activity
         if activity.id is not None:
             if self._activities is None:
                 self._activities = {}
             self._activities[activity.id] = activity
-        self._runners.begin(activity, code)
-
-    def _run_plainly(
-        self, activity: Activity, function: Callable[..., Any], args: tuple[Any, ...]
-    ) -> None:
-        """Run a `def` action: one turn, no task."""
-        if activity.holding is not None:
-            self.exclusive = activity
-        before = current.set(activity)
-        self.enter(activity)
-        try:
-            result = function(self._actor, *args)
-        except Exception as error:
-            self.raised(activity, error)
-        else:
-            self.returned(activity, result)
-        finally:
-            current.reset(before)
+        self._runners.begin(activity, start)
 
     # What the SDK asks for (`sdk.actor.Context`).
 
@@ -351,7 +336,7 @@ _RECEIVERS: dict[type[Any], Callable[[PythonBody, Any], None]] = {
     Answer: PythonBody._receive_answer,
     HttpStart: PythonBody._receive_http,
 }
-_HOOKS: dict[str, Callable[[PythonBody, Hook], Code | None]] = {
+_HOOKS: dict[str, Callable[[PythonBody, Hook], Hooked | None]] = {
     "connect": PythonBody._connect,
     "disconnect": PythonBody._after_disconnect,
     "destroy": PythonBody._before_destroy,

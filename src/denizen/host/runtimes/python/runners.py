@@ -4,7 +4,7 @@ Theory. An async action needs a real current task from its first line, but most 
 waiting, and a task each would be a third of a call's cost (measured: 2.5 of 9 µs). So activities queue
 for a *runner*: a task that takes the next one and runs its first turn. If that ends it, the runner takes the
 next; if it awaits, the runner is that activity's own task from then on, until its end, and another takes over
-the queue.
+the queue. A plain `def` goes the same way, so that it overtakes nothing that was sent before it.
 
 - R1 Activities begin in the order in which they were queued.
 - R2 A task in which an activity ever waited runs no other: what cancels it later can only mean that one.
@@ -13,11 +13,16 @@ the queue.
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
+from types import CoroutineType
 from typing import Any
 
 from denizen.host.runtimes.python.turns import Activity, Code, Steps, current
+
+
+Start = Callable[[], Any]
+"""What begins an activity: a `def` returns its result, an `async def` its coroutine."""
 
 
 class Runners:
@@ -25,16 +30,16 @@ class Runners:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.ready: deque[tuple[Activity, Code]] = deque()
+        self.ready: deque[tuple[Activity, Start]] = deque()
         self._idle: asyncio.Future[None] | None = None
         self._has_runner = False
         self._runner: asyncio.Task[Any] | None = None
         # Runners inherit nothing from whom they are made by.
         self._context = Context()
 
-    def begin(self, activity: Activity, code: Code) -> None:
-        """Run an activity's code soon, after all that began before it."""
-        self.ready.append((activity, code))
+    def begin(self, activity: Activity, start: Start) -> None:
+        """Run an activity soon, after all that began before it: `start()` makes its result or its code."""
+        self.ready.append((activity, start))
         idle = self._idle
         if idle is not None:
             self._idle = None
@@ -86,16 +91,15 @@ class _Runner(Coroutine[Any, Any, Any]):
             return self._steps.send(value)
         ready = self._runners.ready
         while ready:
-            activity, code = ready.popleft()
+            activity, start = ready.popleft()
             body = activity.body
             if activity.is_cancelled:
-                code.close()
                 body.raised(activity, asyncio.CancelledError())
                 continue
             context = copy_context()
             body.enter(activity)
             try:
-                yielded = context.run(_first_step, activity, code)
+                yielded = context.run(_first_turn, activity, start)
             except StopIteration as stop:
                 body.returned(activity, stop.value)
             except (KeyboardInterrupt, SystemExit):
@@ -103,12 +107,13 @@ class _Runner(Coroutine[Any, Any, Any]):
             except BaseException as error:
                 body.raised(activity, error)
             else:
-                return self._become(activity, code, context, yielded)
+                return self._become(activity, context, yielded)
         return self._runners.park()
 
-    def _become(self, activity: Activity, code: Code, context: Context, yielded: Any) -> Any:
+    def _become(self, activity: Activity, context: Context, first: "tuple[Code, Any]") -> Any:
         """The activity waits: this task is its own from now on (R2)."""
-        self._steps = Steps(activity, code, is_main=True, context=context)
+        code, yielded = first
+        self._steps = Steps(activity, code, context, is_main=True)
         activity.task = self.task
         activity.body.adopt(self.task)
         self._runners.taken()
@@ -129,6 +134,10 @@ class _Runner(Coroutine[Any, Any, Any]):
         raise TypeError("A runner is driven by its task only.")
 
 
-def _first_step(activity: Activity, code: Code) -> Any:
+def _first_turn(activity: Activity, start: Start) -> tuple[Code, Any]:
+    """Begin an activity. Raises StopIteration if that was all of it, like a coroutine's `send`."""
     current.set(activity)
-    return code.send(None)
+    begun = start()
+    if not isinstance(begun, CoroutineType):
+        raise StopIteration(begun)
+    return begun, begun.send(None)

@@ -5,7 +5,7 @@ exclusive activity is *holding*: its turns are kept in its `Holding` and said as
 """
 
 import asyncio
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any
 
 from denizen.core.errors import (
@@ -321,7 +321,6 @@ class TurnKeeper:
         """Run an activity as a task of its own, from its beginning."""
         context = copy_context()
         context.run(current.set, activity)
-        activity.task = asyncio.Task(
-            Steps(activity, code, is_main=True), loop=self._loop, context=context, name=name
-        )
+        steps = Steps(activity, code, context, is_main=True)
+        activity.task = asyncio.Task(steps, loop=self._loop, context=Context(), name=name)
         self.adopt(activity.task)

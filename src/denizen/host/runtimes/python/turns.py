@@ -16,7 +16,7 @@ swallows even that is closed and never stepped again.
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 from denizen.host.runtimes.python.tracking import Journal
@@ -93,13 +93,14 @@ current: ContextVar[Activity | None] = ContextVar("denizen_activity", default=No
 class Steps(Coroutine[Any, Any, Any]):
     """A coroutine of an actor, run one turn a step (U1).
 
-    `context` is what its turns run in; None: the task's own.
+    The code runs in `context`; the task that drives it has a clean one, so that nothing which the
+    host does at a turn's end is taken for the actor's doing (U2).
     """
 
     __slots__ = ("_activity", "_code", "_context", "_is_main", "_thrown")
 
     def __init__(
-        self, activity: Activity, code: Code, *, is_main: bool, context: Context | None = None
+        self, activity: Activity, code: Code, context: Context, *, is_main: bool
     ) -> None:
         self._activity = activity
         self._code = code
@@ -116,10 +117,7 @@ class Steps(Coroutine[Any, Any, Any]):
             return self._throw_now()
         body.enter(activity)
         try:
-            if self._context is None:
-                yielded = self._code.send(value)
-            else:
-                yielded = self._context.run(self._code.send, value)
+            yielded = self._context.run(self._code.send, value)
         except StopIteration as stop:
             return self._returned(stop)
         except BaseException as error:
@@ -153,10 +151,7 @@ class Steps(Coroutine[Any, Any, Any]):
             error = ActivityAbandoned()
         body.enter(activity)
         try:
-            if self._context is None:
-                yielded = self._code.throw(error)
-            else:
-                yielded = self._context.run(self._code.throw, error)
+            yielded = self._context.run(self._code.throw, error)
         except StopIteration as stop:
             return self._returned(stop)
         except BaseException as raised:
@@ -196,8 +191,10 @@ class Steps(Coroutine[Any, Any, Any]):
 def task_factory(loop: asyncio.AbstractEventLoop, code: Any, **options: Any) -> asyncio.Task[Any]:
     """Make a task; one that an actor's code asks for runs in that actor's turns (U2)."""
     activity = current.get()
-    if activity is None or isinstance(code, Steps):
+    if activity is None:
         return asyncio.Task(code, loop=loop, **options)
-    task = asyncio.Task(Steps(activity, code, is_main=False), loop=loop, **options)
+    context = options.pop("context", None) or copy_context()
+    steps = Steps(activity, code, context, is_main=False)
+    task = asyncio.Task(steps, loop=loop, context=Context(), **options)
     activity.body.adopt(task)
     return task

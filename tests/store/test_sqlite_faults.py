@@ -86,9 +86,9 @@ async def test_power_cuts_keep_what_was_acknowledged_unless_syncing_is_off(
     store = await SqliteStore.open(path, vfs=cut.name)
     await store.close()
     store = await SqliteStore.open(path, vfs=cut.name, synchronous=synchronous)
-    begun_at = cut.position
+    begun_at = cut.position()
     ledger = await write_much(store, cut)
-    ended_at = cut.position
+    ended_at = cut.position()
     await store.close()
 
     source = entropy.SeededSource(1)
@@ -127,7 +127,7 @@ async def write_much(store: Store, cut: PowerCut) -> list[tuple[int, bytes, byte
                 clears=(b"gone%d" % number,) if turn % 5 == 0 else (),
             )
             assert await store.apply([batch]) == [Outcome.APPLIED]
-            ledger.append((cut.position, key, value))
+            ledger.append((cut.position(), key, value))
             head = new
 
     await asyncio.gather(*(writer(number) for number in range(WRITERS)))

@@ -35,7 +35,7 @@ class _Event(NamedTuple):
 class PowerCut:
     """A registered VFS with its record. Its files may lie in several directories.
 
-    Open a store with `vfs=cut.name`; note `cut.position` at each acknowledgement; afterwards build
+    Open a store with `vfs=cut.name`; note `cut.position()` at each acknowledgement; afterwards build
     images at places not before that and see that what was acknowledged is there.
     """
 
@@ -50,7 +50,6 @@ class PowerCut:
         self._disk = _Disk()
         self._disk_position = 0
 
-    @property
     def position(self) -> int:
         """How long the record is now."""
         return len(self.record)

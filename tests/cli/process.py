@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -31,6 +32,12 @@ def wait_until(is_so: Callable[[], object], what: str) -> None:
     while not is_so():
         assert time.monotonic() < ends_at, f"waited {PATIENCE_S:g} s for: {what}"
         time.sleep(0.01)
+
+
+def accepts(port: int) -> bool:
+    """Whether anything listens on that port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Dev:

@@ -2,11 +2,13 @@
 
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
 
-from tests.cli.process import Dev, run_denizen
+from tests.cli.process import Dev, accepts, run_denizen, wait_until
 
 COUNTER = (Path(__file__).parents[2] / "examples" / "counter.py").read_text()
 
@@ -59,6 +61,24 @@ def test_a_signal_ends_it_gracefully(folder: Path, options: tuple[str], number: 
         assert dev.end() == 0
         dev.start()
         assert dev.call("counter/a", "increment") == 2
+
+
+@pytest.mark.parametrize("options", [("--no-reload",), ("--reload",)])
+def test_a_second_signal_ends_it_at_once(folder: Path, options: tuple[str]) -> None:
+    (folder / "slow.py").write_text(
+        "import asyncio\nfrom denizen import Actor, action\n"
+        "class Slow(Actor):\n    @action\n    async def wait(self):\n"
+        "        print('waiting', flush=True)\n        await asyncio.sleep(60)\n"
+    )
+    with Dev(folder, "slow.py", *options) as dev, ThreadPoolExecutor() as pool:
+        call = pool.submit(dev.call, "slow/a", "wait")
+        dev.wait_for("waiting")
+        dev.signal(signal.SIGINT)
+        wait_until(lambda: not accepts(dev.port), "the port is closed")
+        dev.signal(signal.SIGINT)
+        assert dev.end() == 128 + signal.SIGINT
+        with pytest.raises((OSError, HTTPException)):
+            call.result()
 
 
 def test_state_survives_sigkill(folder: Path) -> None:

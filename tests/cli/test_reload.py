@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from denizen import Client
-from tests.cli.process import Dev, wait_until
+from tests.cli.process import Dev, accepts, wait_until
 
 COUNTER = (Path(__file__).parents[2] / "examples" / "counter.py").read_text()
 TWICE = COUNTER.replace("count += by", "count += 2 * by")
@@ -89,7 +89,7 @@ def test_without_its_parent_the_server_ends_too(folder: Path) -> None:
         dev.call("counter/a", "increment")
         dev.signal(signal.SIGKILL)
         dev.end()
-        wait_until(lambda: not _serves(dev), "the port is free")
+        wait_until(lambda: not accepts(dev.port), "the port is free")
         dev.start()
         assert dev.call("counter/a", "increment") == 2
 
@@ -115,11 +115,3 @@ async def test_a_client_goes_on_across_a_reload(folder: Path) -> None:
             await asyncio.to_thread(dev.wait_for, AGAIN)
             assert await counter.increment() == 3
             assert [await heard.get(), await heard.get()] == [1, 3]
-
-
-def _serves(dev: Dev) -> bool:
-    try:
-        dev.call("counter/a", "increment", 0)
-    except OSError:
-        return False
-    return True

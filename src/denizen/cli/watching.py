@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from denizen.cli.screen import tell
+
 FOLDERS_MAX = 1_000
 _CHECK_MS = 500
 _NOT_CODE = frozenset({"__pycache__", "node_modules", "site-packages"})
@@ -16,7 +18,10 @@ _NOT_CODE = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 @contextmanager
 def watch(folder: Path) -> Iterator[int]:
-    """A descriptor from which a byte can be read after each change, until the block ends."""
+    """A descriptor from which a byte can be read after each change, until the block ends.
+
+    It comes to its end if the folder can't be watched; the reason has been printed then.
+    """
     receiving, sending = os.pipe()
     parent = os.getpid()
     pid = os.fork()
@@ -25,6 +30,8 @@ def watch(folder: Path) -> Iterator[int]:
             os.close(receiving)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             _report(folder, sending, parent)
+        except Exception as error:  # the system's limits, a folder that went away, …
+            tell(f"The code is no longer watched ({error}): start anew by hand after a change.")
         finally:
             os._exit(0)
     os.close(sending)

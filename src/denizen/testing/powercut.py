@@ -33,10 +33,10 @@ class _Event(NamedTuple):
 
 
 class PowerCut:
-    """A registered VFS with its record. Its files may lie in several directories.
+    """A registered VFS with its record; the names of its files must differ (images are flat).
 
-    Open a store with `vfs=cut.name`; note `cut.position()` at each acknowledgement; afterwards build
-    images at places not before that and see that what was acknowledged is there.
+    Open a store with `vfs=cut.name`; note `cut.position()` at each acknowledgement; afterwards
+    build images at places not before that and see that what was acknowledged is there.
     """
 
     def __init__(self, name: str = "powercut") -> None:

@@ -75,8 +75,8 @@ async def _call(url: str, where: Address, action: str, args: list[Any], timeout_
             await actor.connect(timeout_s=min(_CONNECT_S, timeout_s))
         except NotConnected as error:
             raise NotConnected(
-                f"There is no connection to {url}. {error.message} "
-                "(`denizen dev FILE` starts a server; --url names another one.)"
+                f"{url} can't be reached: start a server with `denizen dev FILE`, or name another "
+                f"one with --url. ({error.message.rstrip('.')})"
             ) from None
         return await actor.call(action, *args)
 

@@ -6,6 +6,7 @@ against the protocol and not against our own codecs.
 
 import asyncio
 import json
+import ssl
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,7 +47,8 @@ class Link:
 class Peer:
     """The server. `links` are the connections that stand, `all_links` all that ever were."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
         self.links: list[Link] = []
         self.all_links: list[Link] = []
         self.counts: dict[str, int] = defaultdict(int)
@@ -59,12 +61,17 @@ class Peer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Listen, on the same port again after a stop."""
         self._server = await serve(
-            self._serve, "127.0.0.1", self.port, ping_interval=None, compression=None
+            self._serve,
+            "127.0.0.1",
+            self.port,
+            ssl=self.tls,
+            ping_interval=None,
+            compression=None,
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -166,9 +173,9 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer() -> Any:
+async def peer(tls: ssl.SSLContext | None = None) -> Any:
     """A peer that listens."""
-    made = Peer()
+    made = Peer(tls)
     await made.start()
     try:
         yield made

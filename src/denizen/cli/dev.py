@@ -1,5 +1,6 @@
 """`denizen dev`: reads the options and chooses between one process and two."""
 
+import gc
 from pathlib import Path
 from typing import Annotated
 
@@ -34,8 +35,10 @@ def dev(
     json_logs: Annotated[bool, typer.Option(help="Log lines as JSON.")] = False,
 ) -> None:
     """Serve the actors of a module on this machine, and start anew when the code changes."""
+    gc.disable()  # it would look through what is being imported, again and again
     from denizen.cli import serving
 
+    gc.enable()
     options = serving.DevOptions(
         target=target,
         host=host,

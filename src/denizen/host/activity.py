@@ -34,7 +34,7 @@ NOBODY = _Nobody()
 
 
 class Activity:
-    """One call, hook or HTTP request. It is answered exactly once, whatever happens.
+    """One call (or, in the subclasses, hook or HTTP request). Answered exactly once, whatever happens.
 
     `is_running`: its code is under way. `is_answered`: the asker has been told.
     """
@@ -42,12 +42,10 @@ class Activity:
     __slots__ = (
         "_asker",
         "_call_id",
-        "_hook",
-        "_scope",
         "action",
         "args",
         "caller",
-        "exchange",
+        "deadline_at",
         "has_run",
         "id",
         "instance",
@@ -61,24 +59,18 @@ class Activity:
         self,
         asker: Asker,
         call_id: int,
-        *,
-        action: str = "",
-        args: list[Any] | None = None,
+        action: str,
+        args: list[Any],
         caller: Caller = NO_CALLER,
         timeout_s: float | None = None,
-        hook: Hook | None = None,
-        scope: dict[str, Any] | None = None,
-        exchange: "Exchange | None" = None,
     ) -> None:
         self._asker = asker
         self._call_id = call_id
-        self._hook = hook
-        self._scope = scope
         self.action = action
         self.args = args
         self.caller = caller
         self.timeout_s = timeout_s
-        self.exchange = exchange
+        self.deadline_at: float | None = None
         self.id = -1
         self.instance: Instance | None = None
         self.is_exclusive = False
@@ -93,12 +85,7 @@ class Activity:
 
     def message(self) -> Call | Hook | HttpStart:
         """What the body is told."""
-        if self.args is not None:
-            return Call(self.id, self.action, self.args, self.caller, self.timeout_s or 0.0)
-        hook = self._hook
-        if hook is not None:
-            return Hook(self.id, hook.name, hook.connection_id, hook.params, hook.principal)
-        return HttpStart(self.id, self._scope or {})
+        return Call(self.id, self.action, self.args, self.caller, self.timeout_s or 0.0)
 
     def succeed(self, value: bytes) -> None:
         """Answer with a packed value, unless it was answered before."""
@@ -126,6 +113,34 @@ class Activity:
         self.is_answered = True
         if self.timeout_s is not None and self.instance is not None:
             self.instance.forget_deadline(self)
+
+
+class HookActivity(Activity):
+    """A hook that is to run. `hook` has everything but its number."""
+
+    __slots__ = ("_hook",)
+
+    def __init__(self, asker: Asker, hook: Hook, timeout_s: float | None = None) -> None:
+        super().__init__(asker, 0, "", [], NO_CALLER, timeout_s)
+        self._hook = hook
+
+    def message(self) -> Hook:
+        hook = self._hook
+        return Hook(self.id, hook.name, hook.connection_id, hook.params, hook.principal)
+
+
+class HttpActivity(Activity):
+    """An HTTP request for the actor's own ASGI app. It has no deadline: its sides have theirs."""
+
+    __slots__ = ("_scope", "exchange")
+
+    def __init__(self, exchange: "Exchange", scope: dict[str, Any]) -> None:
+        super().__init__(exchange, 0, "", [])
+        self._scope = scope
+        self.exchange = exchange
+
+    def message(self) -> HttpStart:
+        return HttpStart(self.id, self._scope)
 
 
 def failure_from(error: DenizenError) -> Failure:

@@ -26,7 +26,7 @@ from denizen.core.errors import (
 )
 from denizen.core.limits import Limits
 from denizen.core.principal import Principal
-from denizen.host.activity import Activity
+from denizen.host.activity import Activity, HookActivity
 from denizen.wire.runtime import Caller, Failure, Hook
 from denizen.wire.v1.codec import Codec
 from denizen.wire.v1.frames import CallFrame, SubscribeFrame
@@ -121,7 +121,7 @@ class Connection:
         self._is_asking = True
         hook = Hook(0, "connect", self.id, self.params, self._principal)
         instance.begin(
-            Activity(_Greeting(self), 0, hook=hook, timeout_s=self._host.limits.action_timeout_s)
+            HookActivity(_Greeting(self), hook, self._host.limits.action_timeout_s)
         )
 
     def hook_ended(self, error: DenizenError | None) -> None:
@@ -241,9 +241,7 @@ class Connection:
         early.append((payload, is_binary))
 
     def _call(self, frame: CallFrame) -> None:
-        activity = Activity(
-            self, frame.id, action=frame.action, args=frame.args, caller=self.caller
-        )
+        activity = Activity(self, frame.id, frame.action, frame.args, self.caller)
         self._in_flight += 1
         if self._in_flight > self._host.limits.calls_per_connection_max:
             activity.fail(

@@ -27,8 +27,8 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
 
-    def add(self, thing: Expiring, timeout_s: float) -> None:
-        """Call `thing.expire()` after `timeout_s`, unless it is removed before."""
+    def add(self, thing: Expiring, timeout_s: float) -> float:
+        """Call `thing.expire()` after `timeout_s`, unless it is removed before. Returns when that is."""
         at = clock.monotonic() + timeout_s
         queue = self._queues.get(timeout_s)
         if queue is None:
@@ -36,6 +36,7 @@ class Deadlines:
         queue[thing] = at
         if self._timer is None or at < self._timer_at:
             self._arm(at)
+        return at
 
     def remove(self, thing: Expiring, timeout_s: float) -> None:
         """Forget it. Harmless if it is not there."""

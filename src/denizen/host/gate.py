@@ -98,7 +98,9 @@ class Gate:
         return outputs
 
     def _section_for(self, changes: dict[str, bytes | None]) -> Section:
-        size = sum(len(name) + len(data or b"") for name, data in changes.items())
+        size = 0
+        for name, data in changes.items():
+            size += len(name) if data is None else len(name) + len(data)
         waiting = self._waiting
         if waiting is None:
             waiting = self._waiting = [Section()]

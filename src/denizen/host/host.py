@@ -25,7 +25,7 @@ from denizen.core.errors import (
 )
 from denizen.core.limits import Limits
 from denizen.core.principal import Principal
-from denizen.host.activity import Activity
+from denizen.host.activity import Activity, HttpActivity
 from denizen.host.connections import Connection, ConnectRequest, Peer, open_connection
 from denizen.host.deadlines import Deadlines
 from denizen.host.http import ASGIMessage, Exchange, plain_scope
@@ -95,7 +95,7 @@ class Host:
         """Run an action for a caller without a connection; the durable result, packed."""
         instance = await self.locate(address)
         answer = _Answer(self._loop)
-        instance.call(Activity(answer, 0, action=action, args=args))
+        instance.call(Activity(answer, 0, action, args))
         return await answer.future
 
     async def resolve(self, query: TagQuery, principal: Principal) -> Address:
@@ -130,7 +130,7 @@ class Host:
             raise RouteNotFound(f"Actors of type {address.type} serve no HTTP of their own.")
         instance = await self.locate(address)
         exchange = Exchange(receive, send)
-        activity = Activity(exchange, 0, scope=plain_scope(scope), exchange=exchange)
+        activity = HttpActivity(exchange, plain_scope(scope))
         instance.begin(activity)
         try:
             await exchange.run(instance)
@@ -152,19 +152,25 @@ class Host:
         else:
             self._start(self._join_later(connection, address))
 
-    def send_request(self, maker: Instance, request: Request, chain: tuple[str, ...]) -> None:
-        """An actor calls another; the answer goes back to it."""
+    def send_request(
+        self, maker: Instance, request: Request, chain: tuple[str, ...], timeout_s: float
+    ) -> None:
+        """An actor calls another, which has `timeout_s`; the answer goes back to it."""
         asker = _RequestAnswer(maker)
         address = Address(maker.record.namespace, request.type, request.key, request.actor_id)
         activity = Activity(
             asker,
             request.request_id,
-            action=request.action,
-            args=values.unpack(request.args),
-            caller=Caller(chain=chain),
-            timeout_s=request.timeout_s,
+            request.action,
+            values.unpack(request.args),
+            Caller(chain=chain),
+            timeout_s,
         )
-        instance = self._awake(address)
+        try:
+            instance = self._awake(address)
+        except DenizenError as error:
+            activity.fail(error)
+            return
         if instance is not None:
             instance.call(activity)
         else:

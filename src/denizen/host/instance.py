@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from denizen.core import clock
 from denizen.core.errors import (
     ActorCrashed,
     ActorDestroyed,
@@ -19,7 +20,7 @@ from denizen.core.errors import (
     TooManyConnections,
     from_wire,
 )
-from denizen.host.activity import NOBODY, Activity
+from denizen.host.activity import NOBODY, Activity, HookActivity, HttpActivity
 from denizen.host.admission import Admission
 from denizen.host.gate import Gate
 from denizen.telemetry import logs
@@ -234,7 +235,7 @@ class Instance:
         self._activities[activity.id] = activity
         activity.instance = self
         if activity.timeout_s is not None:
-            self._host.deadlines.add(activity, activity.timeout_s)
+            activity.deadline_at = self._host.deadlines.add(activity, activity.timeout_s)
         if not self._admission.arrive(activity, activity.is_exclusive):
             return
         if self._starting is None:
@@ -310,7 +311,7 @@ class Instance:
             self._connections.pop(connection.id, None)
         if self._ended is None and not self._is_ending:
             # Never refused, or the body would keep a connection that isn't there.
-            self._admit(Activity(NOBODY, 0, hook=Hook(0, "disconnect", connection.id)))
+            self._admit(HookActivity(NOBODY, Hook(0, "disconnect", connection.id)))
 
     # What the body says.
 
@@ -477,12 +478,16 @@ class Instance:
         maker = (self._activities or {}).get(
             -1 if request.activity_id is None else request.activity_id
         )
+        timeout_s = request.timeout_s
         if maker is not None:
             chain = (*maker.chain, self.actor_id)
+            if maker.deadline_at is not None:
+                timeout_s = min(timeout_s, maker.deadline_at - clock.monotonic())
         else:
             # A task of its own keeps nobody waiting; a start keeps everybody waiting.
             chain = () if self._is_started else (self.actor_id,)
-        self._host.send_request(self, request, chain)
+        # What has no time left is sent all the same, to be told so like any other.
+        self._host.send_request(self, request, chain, max(timeout_s, 0.0))
 
     def answer(self, request_id: int, value: bytes | None, failure: Failure | None) -> None:
         """What came of a request of the body."""
@@ -494,7 +499,7 @@ class Instance:
 
     def _http(self, output: HttpReceive | HttpSend) -> None:
         activity = (self._activities or {}).get(output.activity_id)
-        if activity is not None and activity.exchange is not None:
+        if isinstance(activity, HttpActivity):
             activity.exchange.serve(output)
 
     def _crash(self, crash: Crash) -> None:
@@ -520,7 +525,7 @@ class Instance:
         if self._ended is not None or self._admission.running or self._last_hook is not None:
             return
         timeout_s = self._host.limits.action_timeout_s
-        self._last_hook = Activity(NOBODY, 0, hook=Hook(0, "destroy"), timeout_s=timeout_s)
+        self._last_hook = HookActivity(NOBODY, Hook(0, "destroy"), timeout_s)
         self._last_hook.is_exclusive = True
         self._admit(self._last_hook)
 

@@ -281,9 +281,9 @@ class TrackedState:
         """
         changes: dict[str, bytes | None] = {}
         grown = 0
+        read, obj = self._type.read, self.obj
         for name in names:
-            value = self._type.read[name](self.obj)
-            data = self._encode(name, value)
+            data = self._encode(name, read[name](obj))
             before = self.encoded.get(name)
             if data != before:
                 changes[name] = data

@@ -48,12 +48,8 @@ def make_app(actors: Actors, policy: Policy, limits: Limits, region: Region) -> 
     manager = Manager(actors, limits)
     world = World(actors, region)
     own_app = OwnApp(actors, limits)
-    routes: list[BaseRoute] = [
-        Route("/health", world.health),
-        Route("/regions/resolve", world.recommended),
-        Route("/api/regions/resolve", world.recommended),
-        Route("/api/regions", world.all),
-    ]
+    # Calls first: routes are tried in order.
+    routes: list[BaseRoute] = []
     for prefix in ("", "/ns/{namespace}"):
         actor = prefix + _ACTOR
         routes += [
@@ -63,6 +59,12 @@ def make_app(actors: Actors, policy: Policy, limits: Limits, region: Region) -> 
             Route(f"{actor}/http/{{rest:path}}", own_app),
             *manager.routes(prefix),
         ]
+    routes += [
+        Route("/health", world.health),
+        Route("/regions/resolve", world.recommended),
+        Route("/api/regions/resolve", world.recommended),
+        Route("/api/regions", world.all),
+    ]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Entrance, policy=policy)],

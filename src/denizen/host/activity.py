@@ -6,6 +6,7 @@ from denizen.core.errors import DenizenError, code_of
 from denizen.wire.runtime import Call, Caller, Failure, Hook, HttpStart
 
 if TYPE_CHECKING:
+    from denizen.host.deadlines import Deadlines
     from denizen.host.http import Exchange
     from denizen.host.instance import Instance
 
@@ -46,6 +47,7 @@ class Activity:
         "args",
         "caller",
         "deadline_at",
+        "deadlines",
         "has_run",
         "id",
         "instance",
@@ -71,17 +73,13 @@ class Activity:
         self.caller = caller
         self.timeout_s = timeout_s
         self.deadline_at: float | None = None
+        self.deadlines: Deadlines | None = None
         self.id = -1
         self.instance: Instance | None = None
         self.is_exclusive = False
         self.is_running = False
         self.has_run = False
         self.is_answered = False
-
-    @property
-    def chain(self) -> tuple[str, ...]:
-        """The actors that wait for this, the outermost first."""
-        return self.caller.chain
 
     def message(self) -> Call | Hook | HttpStart:
         """What the body is told."""
@@ -111,8 +109,8 @@ class Activity:
 
     def _answered(self) -> None:
         self.is_answered = True
-        if self.timeout_s is not None and self.instance is not None:
-            self.instance.forget_deadline(self)
+        if self.deadlines is not None and self.timeout_s is not None:
+            self.deadlines.remove(self, self.timeout_s)
 
 
 class HookActivity(Activity):

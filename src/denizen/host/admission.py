@@ -42,7 +42,10 @@ class Admission(Generic[T]):
                 self._waiting = deque()
             self._waiting.append((item, is_exclusive))
             return False
-        self._admit(is_exclusive)
+        if is_exclusive:
+            self._exclusive_runs = True
+        else:
+            self._running += 1
         return True
 
     def finish(self, is_exclusive: bool) -> list[T]:
@@ -70,14 +73,11 @@ class Admission(Generic[T]):
             if is_exclusive and self._running:
                 break
             waiting.popleft()
-            self._admit(is_exclusive)
             started.append(item)
+            if is_exclusive:
+                self._exclusive_runs = True
+            else:
+                self._running += 1
         if not waiting:
             self._waiting = None
         return started
-
-    def _admit(self, is_exclusive: bool) -> None:
-        if is_exclusive:
-            self._exclusive_runs = True
-        else:
-            self._running += 1

@@ -206,15 +206,15 @@ class Instance:
                 activity.timeout_s = info.timeout_s
         elif activity.timeout_s is None:
             activity.timeout_s = self._host.limits.action_timeout_s
-        if activity.chain and self.actor_id in activity.chain:
-            if self._admission.must_wait(activity.is_exclusive):
-                activity.fail(
-                    CallCycle(
-                        f"The call of {self.type_info.name}.{activity.action} waits, through a chain of "
-                        "calls, for itself: don't call back into an exclusive action."
-                    )
+        chain = activity.caller.chain
+        if chain and self.actor_id in chain and self._admission.must_wait(activity.is_exclusive):
+            activity.fail(
+                CallCycle(
+                    f"The call of {self.type_info.name}.{activity.action} waits, through a chain of "
+                    "calls, for itself: don't call back into an exclusive action."
                 )
-                return
+            )
+            return
         self.begin(activity)
 
     def begin(self, activity: Activity) -> None:
@@ -230,27 +230,22 @@ class Instance:
     def _admit(self, activity: Activity) -> None:
         if self._activities is None:
             self._activities = {}
-        activity.id = self._next_activity
-        self._next_activity += 1
-        self._activities[activity.id] = activity
+        activity_id = activity.id = self._next_activity
+        self._next_activity = activity_id + 1
+        self._activities[activity_id] = activity
         activity.instance = self
         if activity.timeout_s is not None:
-            activity.deadline_at = self._host.deadlines.add(activity, activity.timeout_s)
-        if not self._admission.arrive(activity, activity.is_exclusive):
-            return
-        if self._starting is None:
-            self._run(activity)
-        else:
-            self._starting.append(activity)
-
-    def _run(self, activity: Activity) -> None:
-        activity.is_running = activity.has_run = True
-        self._body.receive(activity.message())
+            deadlines = activity.deadlines = self._host.deadlines
+            activity.deadline_at = deadlines.add(activity, activity.timeout_s)
+        if self._admission.arrive(activity, activity.is_exclusive):
+            if self._starting is None:
+                activity.is_running = activity.has_run = True
+                self._body.receive(activity.message())
+            else:
+                self._starting.append(activity)
 
     def _start_soon(self, activities: list[Activity]) -> None:
         """Run what was admitted once the body is done with what it says now (A3)."""
-        if not activities:
-            return
         if self._starting is None:
             self._starting = []
             self._host.soon(self._start_waiting)
@@ -263,13 +258,9 @@ class Instance:
                 # It was given up between being let in and running.
                 self._activity_over(activity)
             elif self._ended is None:
-                self._run(activity)
+                activity.is_running = activity.has_run = True
+                self._body.receive(activity.message())
         self._starting = None
-
-    def forget_deadline(self, activity: Activity) -> None:
-        """An activity was answered in time."""
-        assert activity.timeout_s is not None
-        self._host.deadlines.remove(activity, activity.timeout_s)
 
     def expire(self, activity: Activity) -> None:
         """An activity is over its time: its caller is told now, and its code is cancelled."""
@@ -317,14 +308,12 @@ class Instance:
 
     def hear(self, message: ToHost) -> None:
         """A turn ended, or the start did (`wire.runtime.Say`)."""
-        if type(message) is Turn:
-            self._hear_turn(message)
-        elif type(message) is Started:
+        if type(message) is Started:
             self._started(message)
+        elif type(message) is Turn and self._ended is None:
+            self._hear_turn(message)
 
     def _hear_turn(self, turn: Turn) -> None:
-        if self._ended is not None:
-            return
         if turn.destroys and not self._is_ending:
             self._begin_to_end()
         outputs = turn.outputs
@@ -333,8 +322,11 @@ class Instance:
         released = self._gate.add(turn.changes, outputs, turn.state_bytes)
         if not self._is_submitted and self._gate.wants_commit:
             self._submit()
-        if turn.ended is not None:
-            self._activity_ended(turn.ended)
+        if turn.ended is not None and self._activities is not None:
+            activity = self._activities.get(turn.ended)
+            if activity is not None and activity.is_running:
+                activity.is_running = False
+                self._activity_over(activity)
         if released:
             self._release(released)
         if self._is_ending and not self._admission.running:
@@ -356,20 +348,14 @@ class Instance:
                 usual.append(output)
         return usual
 
-    def _activity_ended(self, activity_id: int) -> None:
-        activities = self._activities
-        activity = None if activities is None else activities.get(activity_id)
-        if activity is None or not activity.is_running:
-            return
-        activity.is_running = False
-        self._activity_over(activity)
-        if activity is self._last_hook:
-            self._commit_the_end()
-
     def _activity_over(self, activity: Activity) -> None:
         if activity.is_answered and self._activities is not None:
             self._activities.pop(activity.id, None)
-        self._start_soon(self._admission.finish(activity.is_exclusive))
+        started = self._admission.finish(activity.is_exclusive)
+        if started:
+            self._start_soon(started)
+        if activity is self._last_hook:
+            self._commit_the_end()
 
     # Commits.
 
@@ -480,7 +466,7 @@ class Instance:
         )
         timeout_s = request.timeout_s
         if maker is not None:
-            chain = (*maker.chain, self.actor_id)
+            chain = (*maker.caller.chain, self.actor_id)
             if maker.deadline_at is not None:
                 timeout_s = min(timeout_s, maker.deadline_at - clock.monotonic())
         else:

@@ -94,7 +94,7 @@ class PythonBody(TurnKeeper):
         activity = Activity(
             self, call.activity_id, call.caller.connection_id, holds=action.is_exclusive
         )
-        self._begin(activity, partial(action.function, self._actor, *args))
+        self._begin(activity, action.function, (self._actor, *args))
 
     def _receive_start(self, start: Start) -> None:
         self.identity = start.identity
@@ -112,7 +112,7 @@ class PythonBody(TurnKeeper):
             self._say(Started(failure_of(error, self.log, "load")))
             return
         if self._type.has_start_hooks or (self._state is not None and self._state.obj is None):
-            self._begin(activity, partial(self._run_start, start))
+            self._begin(activity, self._run_start, (start,))
         else:
             self.exclusive = activity
             self.enter(activity)
@@ -136,7 +136,7 @@ class PythonBody(TurnKeeper):
         if run is None:
             self._say(Turn({}, [Reply(hook.activity_id, NULL)], hook.activity_id))
         else:
-            self._begin(Activity(self, hook.activity_id, hook.connection_id), run)
+            self._begin(Activity(self, hook.activity_id, hook.connection_id), run, ())
 
     def _connect(self, hook: Hook) -> Hooked | None:
         connection_id = hook.connection_id or ""
@@ -194,8 +194,8 @@ class PythonBody(TurnKeeper):
     def _receive_http(self, start: HttpStart) -> None:
         app = self._type.cls.asgi
         scope = {**start.scope, "actor": self._actor}
-        serve = partial(serve_http, app, scope, start.activity_id, self.request_output)
-        self._begin(Activity(self, start.activity_id), serve)
+        args = (app, scope, start.activity_id, self.request_output)
+        self._begin(Activity(self, start.activity_id), serve_http, args)
 
     def _receive_cancel(self, cancel: Cancel) -> None:
         activity = (self._activities or {}).get(cancel.activity_id)
@@ -233,14 +233,16 @@ class PythonBody(TurnKeeper):
 
     # Running.
 
-    def _begin(self, activity: Activity, start: Callable[[], Any]) -> None:
+    def _begin(
+        self, activity: Activity, start: Callable[..., Any], args: tuple[Any, ...]
+    ) -> None:
         if activity.holding is not None:
             self.exclusive = activity
         if activity.id is not None:
             if self._activities is None:
                 self._activities = {}
             self._activities[activity.id] = activity
-        self._runners.begin(activity, start)
+        self._runners.begin(activity, start, args)
 
     # What the SDK asks for (`sdk.actor.Context`).
 

@@ -21,7 +21,7 @@ from typing import Any
 from denizen.host.runtimes.python.turns import Activity, Code, Steps, current
 
 
-Start = Callable[[], Any]
+Start = Callable[..., Any]
 """What begins an activity: a `def` returns its result, an `async def` its coroutine."""
 
 
@@ -30,16 +30,16 @@ class Runners:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.ready: deque[tuple[Activity, Start]] = deque()
+        self.ready: deque[tuple[Activity, Start, tuple[Any, ...]]] = deque()
         self._idle: asyncio.Future[None] | None = None
         self._has_runner = False
         self._runner: asyncio.Task[Any] | None = None
         # Runners inherit nothing from whom they are made by.
         self._context = Context()
 
-    def begin(self, activity: Activity, start: Start) -> None:
-        """Run an activity soon, after all that began before it: `start()` makes its result or its code."""
-        self.ready.append((activity, start))
+    def begin(self, activity: Activity, start: Start, args: tuple[Any, ...]) -> None:
+        """Run an activity soon, after all before it: `start(*args)` makes its result or its code."""
+        self.ready.append((activity, start, args))
         idle = self._idle
         if idle is not None:
             self._idle = None
@@ -91,7 +91,7 @@ class _Runner(Coroutine[Any, Any, Any]):
             return self._steps.send(value)
         ready = self._runners.ready
         while ready:
-            activity, start = ready.popleft()
+            activity, start, args = ready.popleft()
             body = activity.body
             if activity.is_cancelled:
                 body.raised(activity, asyncio.CancelledError())
@@ -99,7 +99,7 @@ class _Runner(Coroutine[Any, Any, Any]):
             context = copy_context()
             body.enter(activity)
             try:
-                yielded = context.run(_first_turn, activity, start)
+                yielded = context.run(_first_turn, activity, start, args)
             except StopIteration as stop:
                 body.returned(activity, stop.value)
             except (KeyboardInterrupt, SystemExit):
@@ -134,10 +134,10 @@ class _Runner(Coroutine[Any, Any, Any]):
         raise TypeError("A runner is driven by its task only.")
 
 
-def _first_turn(activity: Activity, start: Start) -> tuple[Code, Any]:
+def _first_turn(activity: Activity, start: Start, args: tuple[Any, ...]) -> tuple[Code, Any]:
     """Begin an activity. Raises StopIteration if that was all of it, like a coroutine's `send`."""
     current.set(activity)
-    begun = start()
+    begun = start(*args)
     if not isinstance(begun, CoroutineType):
         raise StopIteration(begun)
     return begun, begun.send(None)

@@ -3,7 +3,7 @@
 Routes match the raw path (`raw_routes`), so a key is one segment whatever it is made of.
 """
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -28,7 +28,7 @@ from denizen.gateway.bodies import json_answer, read_body
 from denizen.gateway.entrance import PRINCIPAL, Entrance
 from denizen.gateway.manager import Manager
 from denizen.gateway.paths import address_of, decode_segment
-from denizen.gateway.ports import Actors
+from denizen.gateway.ports import Actors, ASGIReceive
 from denizen.wire.v1.json_codec import decode_json_args, encode_json_value
 
 _ACTOR = "/actors/{type}/{key}"
@@ -124,7 +124,9 @@ class OwnApp:
         raw_root = raw_path[: len(raw_path) - len(params["rest"]) - 1]
         rebased = {key: value for key, value in scope.items() if key not in _OURS}
         rebased |= {"path": scope[_DECODED_PATH], "root_path": unquote(raw_root)}
-        await self._actors.asgi(address, scope[PRINCIPAL], rebased, receive, send)
+        # Starlette's types say that messages are mappings; uvicorn's are dicts.
+        receive_dict = cast(ASGIReceive, receive)
+        await self._actors.asgi(address, scope[PRINCIPAL], rebased, receive_dict, send)
 
 
 _OURS = frozenset(

@@ -4,7 +4,7 @@ The gateway owns these interfaces; `server.py` supplies what stands behind them.
 sans-I/O: a `Peer` is a WebSocket to the host, whether picows, uvicorn or a test in memory holds it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from denizen.core.address import Address
 from denizen.core.principal import Principal
 
-ASGIMessage = MutableMapping[str, Any]
+ASGIMessage = dict[str, Any]
 ASGIReceive = Callable[[], Awaitable[ASGIMessage]]
 ASGISend = Callable[[ASGIMessage], Awaitable[None]]
 

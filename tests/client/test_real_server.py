@@ -26,7 +26,7 @@ from denizen.sdk import Actor, action
 from denizen.server import Options, Server
 from tests.client.inbox import Inbox
 
-QUICK = Settings(retry_first_s=0.02, retry_max_s=0.1, refusal_pause_s=0)
+QUICK = Settings(call_timeout_s=10, retry_first_s=0.02, retry_max_s=0.1, refusal_pause_s=0)
 
 
 class RoomState(msgspec.Struct):
@@ -96,7 +96,10 @@ both_formats = pytest.mark.parametrize("format", ["cbor", "json"])
 
 @both_formats
 async def test_calls_events_and_typed_results(tmp_path: Path, format: str) -> None:
-    async with serve(tmp_path) as server, Client(server.url, format=format) as client:
+    async with (
+        serve(tmp_path) as server,
+        Client(server.url, format=format, settings=QUICK) as client,
+    ):
         room = client.get(Room, "a")
         heard = Inbox()
         client.get("room", "a").on("said", heard)
@@ -111,7 +114,10 @@ async def test_calls_events_and_typed_results(tmp_path: Path, format: str) -> No
 
 @both_formats
 async def test_errors_of_the_server(tmp_path: Path, format: str) -> None:
-    async with serve(tmp_path) as server, Client(server.url, format=format) as client:
+    async with (
+        serve(tmp_path) as server,
+        Client(server.url, format=format, settings=QUICK) as client,
+    ):
         room = client.get("room", "a")
         with pytest.raises(RpcNotFound):
             await room.no_such()
@@ -145,7 +151,7 @@ async def test_refusals(tmp_path: Path, format: str) -> None:
 
 
 async def test_many_calls_keep_their_order(tmp_path: Path) -> None:
-    async with serve(tmp_path) as server, Client(server.url) as client:
+    async with serve(tmp_path) as server, Client(server.url, settings=QUICK) as client:
         room = client.get("room", "a")
         texts = [str(number) for number in range(600)]
         assert await asyncio.gather(*map(room.say, texts)) == list(range(1, 601))
@@ -180,7 +186,7 @@ async def test_destroyed_and_dismissed(tmp_path: Path) -> None:
 
 async def test_the_sync_twin(tmp_path: Path) -> None:
     def use(url: str) -> list[str]:
-        with SyncClient(url) as client:
+        with SyncClient(url, settings=QUICK) as client:
             room = client.get(Room, "a")
             room.say("from a thread")
             return room.lines()

@@ -5,6 +5,7 @@ learns a reference; the actor's log has the exception under it.
 """
 
 import asyncio
+import contextlib
 from typing import Any
 
 from denizen.core import entropy
@@ -48,8 +49,6 @@ def told(error: DenizenError) -> Failure:
     """An error as it travels. Metadata that can't be sent is left out."""
     metadata: Any = None
     if error.metadata is not None:
-        try:
+        with contextlib.suppress(values.Unencodable):
             metadata = values.plain(error.metadata)
-        except values.Unencodable:
-            pass
     return Failure(code_of(error), error.message, metadata)

@@ -3,7 +3,7 @@
 Theory. A state is an ordinary object of its author's class; each field is stored on its own. Comparing
 every field at every turn's end would make a large state slow, so `self.state` is an instance of a
 subclass made here, whose fields are descriptors that note their name when read or assigned. Only what
-was noted is compared (`capture`).
+was noted is compared (`compare`, `remember`).
 
 - T1 A field that was changed in a turn is noted in that turn, or is an *alias*: a mutable value that
   this activity read in an earlier turn and may still hold. Aliases are compared at each later turn of that
@@ -274,29 +274,35 @@ class TrackedState:
         read = self._type.read
         return {name for name in names if type(read[name](self.obj)) not in _IMMUTABLE}
 
-    def capture(self, names: set[str]) -> dict[str, bytes | None]:
-        """Encode the fields that changed among `names` and remember them (T2).
+    def compare(self, names: set[str]) -> dict[str, bytes | None]:
+        """The fields that changed among `names`, encoded.
 
-        Raises `StateUnstorable` (its metadata is the path) or `StateTooLarge`; nothing is remembered then.
+        Raises `StateUnstorable`, whose metadata is the path.
         """
         changes: dict[str, bytes | None] = {}
-        grown = 0
-        read, obj = self._type.read, self.obj
+        read, obj, encoded = self._type.read, self.obj, self.encoded
         for name in names:
             data = self._encode(name, read[name](obj))
-            before = self.encoded.get(name)
-            if data != before:
+            if data != encoded.get(name):
                 changes[name] = data
-                grown += len(data) - (len(before) if before is not None else 0)
-        if changes:
-            if grown > 0 and self.size_bytes + grown > self._limits.state_bytes_max:
-                raise StateTooLarge(
-                    f"The actor's state would have {self.size_bytes + grown} bytes; "
-                    f"its limit is {self._limits.state_bytes_max}."
-                )
-            self.size_bytes += grown
-            self.encoded.update(changes)  # type: ignore[arg-type]
         return changes
+
+    def remember(self, changes: dict[str, bytes | None]) -> None:
+        """From now on that is what the fields were last captured as (T2).
+
+        Raises `StateTooLarge`; nothing is remembered then.
+        """
+        encoded = self.encoded
+        grown = 0
+        for name, data in changes.items():
+            grown += len(data or b"") - len(encoded.get(name, b""))
+        if grown > 0 and self.size_bytes + grown > self._limits.state_bytes_max:
+            raise StateTooLarge(
+                f"The actor's state would have {self.size_bytes + grown} bytes; "
+                f"its limit is {self._limits.state_bytes_max}."
+            )
+        self.size_bytes += grown
+        encoded.update(changes)  # type: ignore[arg-type]
 
     def restore(self, names: set[str]) -> None:
         """Put fields back to what they were last captured as.

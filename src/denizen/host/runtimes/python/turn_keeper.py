@@ -24,6 +24,7 @@ from denizen.telemetry import logs
 from denizen.telemetry.logs import Log
 from denizen.wire import values
 from denizen.wire.runtime import (
+    Barrier,
     Crash,
     Failed,
     Failure,
@@ -110,8 +111,11 @@ class TurnKeeper:
     def enter(self, activity: Activity) -> None:
         """A turn begins."""
         self._turn_of = activity
-        if activity.holding is not None:
-            tracking.recording.journal = activity.holding.journal
+        holding = activity.holding
+        tracking.recording.journal = None if holding is None else holding.journal
+        if tracking.noted:
+            # Left by a stray of some actor: that one compares all of its fields anyway.
+            tracking.noted.clear()
 
     def suspended(self, activity: Activity) -> None:
         """A turn ended at an await."""
@@ -156,6 +160,8 @@ class TurnKeeper:
             self._activities.pop(activity_id, None)
         self._outputs.append(last)
         if activity.holding is None:
+            if activity.has_tasks:
+                self._remember_aliases(activity)
             self._end_turn(activity, activity_id)
         else:
             self._end_holding(activity, activity_id)
@@ -164,43 +170,47 @@ class TurnKeeper:
         """The end of the actor's start (it is holding), or of a spawned task."""
         if activity.holding is None:
             if failure is not None and activity.is_supervised:
-                self._outputs.append(Crash("A task of the actor raised; its log has the error."))
-            self._end_turn(activity, None)
+                self._outputs.append(_crash())
+            if self._end_turn(activity, None) is not None and activity.is_supervised:
+                self._say(Turn({}, [_crash()]))
         else:
-            self._say(Started(failure))
             if failure is None:
-                self._end_holding(activity, None)
-            else:
-                self._outputs.clear()
-                tracking.noted.clear()
+                failure = self._end_holding(activity, None)
+            self._say(Started(failure))
 
     # Exclusive activities.
 
     def _keep_turn(self, activity: Activity) -> None:
-        """A turn of a holding activity ended: only its requests may leave before its end."""
+        """A turn of a holding activity ended: only what it waits for may leave before its end.
+
+        Requests and barriers leave behind what came before the activity, not behind its own changes.
+        """
         holding = activity.holding
         assert holding is not None
         holding.touched |= tracking.noted
         tracking.noted.clear()
-        requests = [output for output in self._outputs if isinstance(output, Request)]
-        holding.outputs += [o for o in self._outputs if not isinstance(o, Request)]
+        requests = [output for output in self._outputs if isinstance(output, Request | Barrier)]
+        holding.outputs += [o for o in self._outputs if not isinstance(o, Request | Barrier)]
         self._outputs.clear()
         self._turn_of = None
         tracking.recording.journal = None
         if requests:
             self._say(Turn({}, list(requests)))
 
-    def _end_holding(self, activity: Activity, ended: int | None) -> None:
+    def _end_holding(self, activity: Activity, ended: int | None) -> Failure | None:
         """Say all that a holding activity did as one turn, and let the others go on."""
         holding = activity.holding
         assert holding is not None
+        # Its tasks live on, and may hold whatever it read.
+        activity.aliases = self._mutable_among(holding.journal.names) or None
         tracking.noted.update(holding.touched)
         self._outputs[:0] = holding.outputs
-        self._end_turn(activity, ended)
+        failure = self._end_turn(activity, ended)
         activity.holding = None
         self._let_go()
         for code, supervised, name in holding.spawned:
-            self.spawn(code, supervised=supervised, name=name)
+            self._spawn(code, supervised, name, activity.aliases)
+        return failure
 
     def _undo(self, activity: Activity) -> None:
         """A holding activity failed: everything is as before it."""
@@ -227,9 +237,9 @@ class TurnKeeper:
 
     # What a turn changed.
 
-    def _end_turn(self, activity: Activity, ended: int | None) -> None:
-        """Capture what the turn changed and say it."""
-        tracking.recording.journal = None
+    def _end_turn(self, activity: Activity, ended: int | None) -> Failure | None:
+        """Capture what the turn changed and say it; why it was rolled back, if it was."""
+        failure: Failure | None = None
         names = tracking.noted
         if activity.aliases:
             names |= activity.aliases
@@ -238,13 +248,16 @@ class TurnKeeper:
         if names:
             if state is not None and state.obj is not None:
                 try:
-                    changes = state.capture(names)
+                    changes = state.compare(names)
                     if changes and self._type.sees_changes:
-                        self._tell_change(names, changes)
+                        self._tell_change()
+                        changes = state.compare(names)
+                    state.remember(changes)
                 except (StateUnstorable, StateTooLarge) as error:
                     changes = {}
-                    self._roll_back(activity, names, error, ended)
+                    failure = self._roll_back(activity, names, error, ended)
             names.clear()
+        tracking.recording.journal = None
         self._turn_of = None
         outputs = self._outputs
         self._outputs = []
@@ -254,20 +267,19 @@ class TurnKeeper:
             self._say(Turn(changes, outputs, ended, destroys, state.size_bytes))
         elif outputs or ended is not None or destroys:
             self._say(Turn(changes, outputs, ended, destroys))
+        return failure
 
-    def _tell_change(self, names: set[str], changes: dict[str, bytes | None]) -> None:
+    def _tell_change(self) -> None:
         """Run `on_state_change` within the turn; what it changes joins the turn."""
-        assert self._actor is not None and self._state is not None
-        names.clear()
+        assert self._actor is not None
         try:
             self._actor.on_state_change()
         except Exception as error:
             failure_of(error, self.log, "on_state_change")
-        changes.update(self._state.capture(names))
 
     def _roll_back(
         self, activity: Activity, names: set[str], error: DenizenError, ended: int | None
-    ) -> None:
+    ) -> Failure:
         """A value can't be stored: the turn is undone and its activity fails."""
         failure = failure_of(error, self.log, "turn")
         if activity.holding is not None:
@@ -280,18 +292,30 @@ class TurnKeeper:
         if ended is not None:
             self._outputs.append(Failed(ended, failure))
         else:
-            # It goes on from its await with the error, unless it ends before.
+            # It goes on from its await with the error: what it waits for may have been undone.
             activity.error = error
+            if activity.task is not None:
+                activity.task.cancel()
+        return failure
 
     def _remember_aliases(self, activity: Activity) -> None:
-        if tracking.noted and self._state is not None and self._state.obj is not None:
-            mutable = self._state.mutable_among(tracking.noted)
+        if tracking.noted:
+            mutable = self._mutable_among(tracking.noted)
             if mutable:
                 activity.aliases = mutable | (activity.aliases or set())
 
+    def _mutable_among(self, names: set[str]) -> set[str]:
+        state = self._state
+        return set() if state is None or state.obj is None else state.mutable_among(names)
+
     def _note_stray(self) -> None:
-        """Code of the actor runs outside of any turn (a bare loop callback): a turn is made for it."""
-        if self._turn_of is None and self._stray is None and not self._is_stopped:
+        """Code of the actor runs outside of any turn (a bare loop callback): one is made for it.
+
+        While an exclusive activity waits, nothing may be committed: it is that one's turn then.
+        """
+        if self.exclusive is not None and self.exclusive.holding is not None:
+            tracking.recording.journal = self.exclusive.holding.journal
+        if self._stray is None and not self._is_stopped:
             self._stray = Activity(self, None)
             if self._type.state_type is not None:
                 self._stray.aliases = set(self._type.state_type.fields)
@@ -299,8 +323,16 @@ class TurnKeeper:
 
     def _end_stray(self) -> None:
         stray, self._stray = self._stray, None
-        if stray is not None:
+        if stray is None or self._is_stopped:
+            return
+        holder = self.exclusive
+        if holder is None or holder.holding is None:
+            self.enter(stray)
             self._end_turn(stray, None)
+        else:
+            self.enter(holder)
+            tracking.noted.update(stray.aliases or ())
+            self._keep_turn(holder)
 
     def spawn(self, coroutine: Code, *, supervised: bool, name: str | None) -> None:
         """Run a coroutine beside the actions. Asked for by an exclusive one, it begins at its end."""
@@ -311,11 +343,18 @@ class TurnKeeper:
         if parent is not None and parent.holding is not None:
             parent.holding.spawned.append((coroutine, supervised, name))
             return
+        aliases = self._mutable_among(tracking.noted) if parent is not None else set()
+        if parent is not None and parent.aliases:
+            aliases |= parent.aliases
+        self._spawn(coroutine, supervised, name, aliases)
+
+    def _spawn(
+        self, code: Code, supervised: bool, name: str | None, aliases: set[str] | None
+    ) -> None:
         activity = Activity(self, None)
         activity.is_supervised = supervised
-        if parent is not None and parent.aliases:
-            activity.aliases = set(parent.aliases)
-        self._start_task(activity, coroutine, name)
+        activity.aliases = set(aliases) if aliases else None
+        self._start_task(activity, code, name)
 
     def _start_task(self, activity: Activity, code: Code, name: str | None = None) -> None:
         """Run an activity as a task of its own, from its beginning."""
@@ -324,3 +363,7 @@ class TurnKeeper:
         steps = Steps(activity, code, context, is_main=True)
         activity.task = asyncio.Task(steps, loop=self._loop, context=Context(), name=name)
         self.adopt(activity.task)
+
+
+def _crash() -> Crash:
+    return Crash("A task of the actor raised; its log has the error.")

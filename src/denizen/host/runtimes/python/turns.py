@@ -50,7 +50,8 @@ class Activity:
 
     `id` is None for what the host didn't ask for. `aliases` are the fields that it may hold a mutable
     value of (see `tracking`, T1). `holding` is there while it is an exclusive one under way.
-    `error` is thrown into it at its next turn.
+    `error` is thrown into it in place of the cancellation that wakes it. `has_tasks`: others than
+    its own, which may outlive it.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Activity:
         "body",
         "connection_id",
         "error",
+        "has_tasks",
         "holding",
         "id",
         "is_abandoned",
@@ -81,6 +83,7 @@ class Activity:
         self.aliases: set[str] | None = None
         self.task: asyncio.Task[Any] | None = None
         self.error: BaseException | None = None
+        self.has_tasks = False
         self.is_cancelled = False
         self.is_abandoned = False
         self.is_supervised = True
@@ -99,9 +102,7 @@ class Steps(Coroutine[Any, Any, Any]):
 
     __slots__ = ("_activity", "_code", "_context", "_is_main", "_thrown")
 
-    def __init__(
-        self, activity: Activity, code: Code, context: Context, *, is_main: bool
-    ) -> None:
+    def __init__(self, activity: Activity, code: Code, context: Context, *, is_main: bool) -> None:
         self._activity = activity
         self._code = code
         self._context = context
@@ -113,7 +114,7 @@ class Steps(Coroutine[Any, Any, Any]):
         body = activity.body
         if body.exclusive is not None and body.exclusive is not activity:
             return body.hold()
-        if self._thrown is not None or activity.error is not None or activity.is_abandoned:
+        if self._thrown is not None or activity.is_abandoned:
             return self._throw_now()
         body.enter(activity)
         try:
@@ -129,6 +130,10 @@ class Steps(Coroutine[Any, Any, Any]):
         if isinstance(error, type):
             error = error() if value is None else value
         activity = self._activity
+        if self._is_main and activity.error is not None:
+            error, activity.error = activity.error, None
+            if activity.task is not None:
+                activity.task.uncancel()
         self._thrown = error
         if activity.body.exclusive is not None and activity.body.exclusive is not activity:
             return activity.body.hold()
@@ -145,8 +150,6 @@ class Steps(Coroutine[Any, Any, Any]):
         body = activity.body
         error = self._thrown
         self._thrown = None
-        if error is None:
-            error, activity.error = activity.error, None
         if activity.is_abandoned or error is None:
             error = ActivityAbandoned()
         body.enter(activity)
@@ -196,5 +199,6 @@ def task_factory(loop: asyncio.AbstractEventLoop, code: Any, **options: Any) -> 
     context = options.pop("context", None) or copy_context()
     steps = Steps(activity, code, context, is_main=False)
     task = asyncio.Task(steps, loop=loop, context=Context(), **options)
+    activity.has_tasks = True
     activity.body.adopt(task)
     return task

@@ -25,7 +25,7 @@ from denizen.store import Store, open_store
 from denizen.telemetry import logs
 from denizen.wire.runtime import Runtime
 
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.0001
 """How long a busy thread keeps the interpreter's lock from the store's writer (docs/design/0002)."""
 
 

@@ -1,7 +1,7 @@
 """What may run beside what: a machine without I/O.
 
-An actor's activities (calls, hooks, HTTP requests) arrive in order. Parallel ones run together; an exclusive one
-runs alone.
+An actor's activities (calls, hooks, HTTP requests) arrive in order. Parallel ones run together; an
+exclusive one runs alone.
 
 - A1 While an exclusive activity runs, nothing else that was admitted runs.
 - A2 What arrives after a waiting exclusive activity waits behind it: nobody is overtaken for ever.

@@ -120,9 +120,7 @@ class Connection:
         self._instance = instance
         self._is_asking = True
         hook = Hook(0, "connect", self.id, self.params, self._principal)
-        instance.begin(
-            HookActivity(_Greeting(self), hook, self._host.limits.action_timeout_s)
-        )
+        instance.begin(HookActivity(_Greeting(self), hook, self._host.limits.action_timeout_s))
 
     def hook_ended(self, error: DenizenError | None) -> None:
         """The connect hook has let the connection in, or refused it."""

@@ -34,8 +34,7 @@ class Deadlines:
         if queue is None:
             queue = self._queues[timeout_s] = {}
         queue[thing] = at
-        if self._timer is None or at < self._timer_at:
-            self._arm(at)
+        self._arm_for(at)
         return at
 
     def remove(self, thing: Expiring, timeout_s: float) -> None:
@@ -51,8 +50,11 @@ class Deadlines:
             self._timer.cancel()
             self._timer = None
 
-    def _arm(self, at: float) -> None:
+    def _arm_for(self, at: float) -> None:
+        """See to it that the timer fires at `at` or before."""
         if self._timer is not None:
+            if self._timer_at <= at:
+                return
             self._timer.cancel()
         self._timer_at = at
         self._timer = self._loop.call_later(max(0.0, at - clock.monotonic()), self._fire)
@@ -75,5 +77,5 @@ class Deadlines:
             if not queue:
                 # A deadline computed from what remained of another is rarely seen twice.
                 self._queues.pop(timeout_s, None)
-        if soonest is not None and (self._timer is None or soonest < self._timer_at):
-            self._arm(soonest)
+        if soonest is not None:
+            self._arm_for(soonest)

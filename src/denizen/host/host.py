@@ -183,12 +183,11 @@ class Host:
     def forget(self, instance: Instance) -> None:
         """An instance has ended."""
         record = instance.record
-        for known, key in (
-            (self._by_id, record.actor_id),
-            (self._by_address, _address_of(record)),
-        ):
-            if known.get(key) is instance:  # type: ignore[attr-defined]
-                del known[key]  # type: ignore[attr-defined]
+        if self._by_id.get(record.actor_id) is instance:
+            del self._by_id[record.actor_id]
+        address = _address_of(record)
+        if self._by_address.get(address) is instance:
+            del self._by_address[address]
 
     # Finding.
 

@@ -1,4 +1,4 @@
-"""An HTTP request served by an actor's own ASGI app, between the gateway's callables and the body's messages."""
+"""An HTTP request for an actor's own ASGI app, between the gateway's callables and the body's messages."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -28,7 +28,6 @@ from denizen.wire.commits import Commit, Head, Record, Snapshot, next_head
 from denizen.wire.runtime import (
     Answer,
     Barrier,
-    Call,
     Cancel,
     Crash,
     Disconnect,

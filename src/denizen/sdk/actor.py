@@ -44,9 +44,15 @@ class Context(Protocol):
     """What stands behind an actor while it runs."""
 
     identity: Identity
-    connections: Connections
-    log: Logger
-    calls: ActorCalls
+
+    @property
+    def connections(self) -> Connections: ...
+
+    @property
+    def log(self) -> Logger: ...
+
+    @property
+    def calls(self) -> ActorCalls: ...
 
     def state(self) -> Any: ...
 

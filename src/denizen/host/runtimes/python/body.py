@@ -1,7 +1,7 @@
 """The body of one Python actor: it takes messages from the host and serves the SDK.
 
-The way of a call: `receive(Call)` finds the action and checks the arguments, then runs it: a `def` at once, an
-`async def` in a runner (`runners`). Its turns end in `turn_keeper`, which says what they changed.
+The way of a call: `receive(Call)` finds the action and checks the arguments, then queues it for a
+runner (`runners`). Its turns end in `turn_keeper`, which says what they changed.
 """
 
 import asyncio
@@ -44,7 +44,6 @@ from denizen.wire.runtime import (
     ToBody,
     Turn,
 )
-
 
 Hooked = Callable[[], Code]
 """What runs a hook."""
@@ -233,9 +232,7 @@ class PythonBody(TurnKeeper):
 
     # Running.
 
-    def _begin(
-        self, activity: Activity, start: Callable[..., Any], args: tuple[Any, ...]
-    ) -> None:
+    def _begin(self, activity: Activity, start: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if activity.holding is not None:
             self.exclusive = activity
         if activity.id is not None:

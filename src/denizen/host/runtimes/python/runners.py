@@ -20,7 +20,6 @@ from typing import Any
 
 from denizen.host.runtimes.python.turns import Activity, Code, Steps, current
 
-
 Start = Callable[..., Any]
 """What begins an activity: a `def` returns its result, an `async def` its coroutine."""
 

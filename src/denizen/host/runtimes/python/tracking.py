@@ -156,12 +156,13 @@ class TrackedType:
         }
         if not issubclass(base, msgspec.Struct) and not hasattr(base, "__dict__"):
             namespace["__slots__"] = ()
-        self.cls: type[Any] = type(base)(base.__name__, (base,), namespace)
+        metaclass: Any = type(base)
+        self.cls: Any = metaclass(base.__name__, (base,), namespace)
         for name in self.fields:
             slot = _slot_of(base, name)
             self.read[name], self.write[name] = _raw_access(name, slot)
             setattr(self.cls, name, _describe_field(name, slot))
-        self.cls.__eq__ = _equal_by_fields(self.fields, base)  # type: ignore[method-assign, assignment]
+        self.cls.__eq__ = _equal_by_fields(self.fields, base)
         self.decoders = {
             name: msgspec.msgpack.Decoder(hint) for name, hint in state_type.fields.items()
         }
@@ -203,7 +204,7 @@ def _equal_by_fields(fields: tuple[str, ...], base: type[Any]) -> Callable[[Any,
     def equal(self: Any, other: Any) -> bool:
         if not isinstance(other, base):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in fields)
+        return all(bool(getattr(self, name) == getattr(other, name)) for name in fields)
 
     return equal
 

@@ -29,7 +29,7 @@ Code = Coroutine[Any, Any, Any]
 """A coroutine of an actor's author."""
 
 
-class ActivityAbandoned(BaseException):  # noqa: N818  (a signal, not an error)
+class ActivityAbandoned(BaseException):
     """The activity outlived its cancellation; it ends now."""
 
 

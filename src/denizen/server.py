@@ -22,11 +22,9 @@ from denizen.host.runtimes.python import PythonRuntime
 from denizen.sdk.actor import Actor
 from denizen.state.service import StateService
 from denizen.store import Store, open_store
+from denizen.store.sqlite import SWITCH_INTERVAL_S
 from denizen.telemetry import logs
 from denizen.wire.runtime import Runtime
-
-SWITCH_INTERVAL_S = 0.0001
-"""How long a busy thread keeps the interpreter's lock from the store's writer (docs/design/0002)."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +80,7 @@ class Server:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     async def start(self) -> None:
-        """Open the store, then the port. Raises `StoreInUse`, `PortUnavailable`, … and leaves nothing open."""
+        """Open the store, then the port. Raises what either says and leaves nothing open."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         options = self._options
         try:

@@ -146,7 +146,7 @@ class Actor(Generic[S]):
 
     @property
     def state(self) -> S:
-        """The actor's durable state. Changing it is saving it: what a turn changed is committed at its end."""
+        """The actor's durable state. Changing it is saving it: what a turn changed commits at its end."""
         return self._context.state()  # type: ignore[no-any-return]
 
     @state.setter

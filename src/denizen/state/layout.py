@@ -1,7 +1,7 @@
 """Every storage key of an actor, in one place.
 
-The namespace comes first (but for the trash), then what spreads: the actor's id. All that an actor owns lies between
-`(namespace, "actor", id)` and its end, so one range read starts it and one range clear removes it.
+The namespace comes first (but for the trash), then what spreads: the actor's id. All that an actor owns
+lies between `(namespace, "actor", id)` and its end, so one range read starts it.
 
     (ns, "actor", id, "head")            Head: fence, order, idempotency marker. Never cleared: a tombstone
     (ns, "actor", id, "record")          Record: type, key, tags, creation

@@ -8,8 +8,8 @@ the host alike, wherever the code runs.
     body -> host   Started, Turn(changes, outputs, ended)
 
 `changes` are what one turn changed, `outputs` what it wants to leave the host; the host holds
-outputs until the changes before them are durable. Activities (calls, hooks, HTTP requests) are numbered by the
-host, requests (outgoing calls, waits for durability) by the body; each number is used once a start.
+outputs until the changes before them are durable. Activities (calls, hooks, HTTP requests) are numbered
+by the host, requests (outgoing calls, waits for durability) by the body; each number is used once a start.
 Times are seconds that remain, never instants: two processes share no clock.
 """
 
@@ -198,7 +198,8 @@ Output = Reply | Failed | Event | Request | Barrier | Disconnect | HttpReceive |
 class Turn(msgspec.Struct, frozen=True, array_like=True, tag_field="kind", tag=True):
     """What one turn did: changed fields (None: removed), outputs in order, and what ended with it.
 
-    `state_bytes` is the size of the whole state after a turn that changed it. `destroys`: the actor asked for its own end; it comes once all activities have ended.
+    `state_bytes` is the size of the whole state after a turn that changed it. `destroys`: the actor asked
+    for its own end; it comes once all activities have ended.
     """
 
     changes: dict[str, bytes | None]

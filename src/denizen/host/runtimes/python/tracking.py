@@ -203,7 +203,7 @@ def _raw_access(name: str, slot: Any) -> tuple[Callable[[Any], Any], Callable[[A
 def _equal_by_fields(fields: tuple[str, ...], base: type[Any]) -> Callable[[Any, Any], bool]:
     def equal(self: Any, other: Any) -> bool:
         if not isinstance(other, base):
-            return NotImplemented
+            return False
         return all(bool(getattr(self, name) == getattr(other, name)) for name in fields)
 
     return equal

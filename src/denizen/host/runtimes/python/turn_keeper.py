@@ -1,7 +1,8 @@
 """Where an actor's turns begin and end: what they changed is captured, what they want to send is gathered.
 
-Each turn ends in `_end_turn`, which says one `Turn` to the host: the fields that changed and the outputs, in order. An
-exclusive activity is *holding*: its turns are kept in its `Holding` and said as one at its end, or undone.
+Each turn ends in `_end_turn`, which says one `Turn` to the host: the fields that changed and the outputs,
+in order. An exclusive activity is *holding*: its turns are kept in its `Holding` and said as one at its
+end, or undone.
 """
 
 import asyncio

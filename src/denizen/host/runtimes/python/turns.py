@@ -15,6 +15,7 @@ swallows even that is closed and never stepped again.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
@@ -183,11 +184,9 @@ class Steps(Coroutine[Any, Any, Any]):
         raise StopIteration(None)
 
     def _close_now(self) -> Any:
-        try:
+        # It may await even while it is being closed. It is never stepped again.
+        with contextlib.suppress(RuntimeError):
             self._code.close()
-        except RuntimeError:
-            # It awaits even while it is being closed. It is never stepped again.
-            pass
         return self._raised(ActivityAbandoned())
 
 

@@ -1,0 +1,177 @@
+"""Power cuts of the whole server: every state that the disk may be left in holds what was told.
+
+The server runs on a disk that records what is written and when it is synced; clients note where the
+record is when they ask and when they are answered. Afterwards the disk is built as it may be after
+a cut at places in the record, and a whole server on it is asked for everything.
+"""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from denizen.core import entropy
+from denizen.core.errors import StoreError
+from denizen.server import Options, Server
+from denizen.store.sqlite import SqliteStore, writer
+from denizen.testing.powercut import PowerCut
+from tests.durability.actors import ACTORS
+from tests.durability.ledger import (
+    Ledger,
+    Outcome,
+    Verdict,
+    judge_count,
+    judge_ended,
+    judge_lines,
+)
+from tests.durability.link import Refused, ask, linked
+from tests.durability.mutations import replying_before_the_commit
+
+STATES = int(os.environ.get("DENIZEN_POWER_CUTS", "300"))
+MUTANT_STATES = 60
+LINKS = 2  # to each counter and each room
+IN_FLIGHT = 3
+CALLS = 40  # of each connection's each caller
+COUNTERS = [f"counter/{number}" for number in range(4)]
+ROOMS = [f"room/{number}" for number in range(2)]
+PASSING_ROOMS = [f"room/passing{number}" for number in range(12)]
+CHECKPOINT_PAGES = 50
+"""The log is copied into the database twenty times as often as in life, so that cuts fall into it."""
+
+
+@dataclass
+class Cuts:
+    """What the states came to."""
+
+    verdict: Verdict = field(default_factory=Verdict)
+    unreadable: int = 0
+    amid_a_write: int = 0
+
+
+@asynccontextmanager
+async def serving(store: SqliteStore) -> AsyncIterator[Server]:
+    async with Server(Options(store_url="memory:", port=0), ACTORS, store=store) as server:
+        yield server
+
+
+async def put_under_load(server: Server, ledger: Ledger) -> None:
+    """Counters and rooms that grow, rooms that come and go; ends when every call was answered."""
+    async with asyncio.TaskGroup() as group:
+        for number in range(LINKS):
+            for actor in COUNTERS:
+                group.create_task(increment(server, ledger, actor))
+            for actor in ROOMS:
+                group.create_task(talk(server, ledger, actor, str(number)))
+        group.create_task(come_and_go(server, ledger))
+
+
+async def increment(server: Server, ledger: Ledger, actor: str) -> None:
+    async with linked(server.port, actor) as link:
+        for _ in range(CALLS):
+            calls = (ledger.call(link, actor, "increment") for _ in range(IN_FLIGHT))
+            await asyncio.gather(*calls)
+
+
+async def talk(server: Server, ledger: Ledger, actor: str, writer: str) -> None:
+    async with linked(server.port, actor) as link:
+        for turn in range(CALLS):
+            texts = [f"{writer}/{turn * IN_FLIGHT + number}" for number in range(IN_FLIGHT)]
+            await asyncio.gather(*(ledger.call(link, actor, "say", text) for text in texts))
+
+
+async def come_and_go(server: Server, ledger: Ledger) -> None:
+    for actor in PASSING_ROOMS:
+        async with linked(server.port, actor) as link:
+            for number in range(IN_FLIGHT):
+                await ledger.call(link, actor, "say", f"0/{number}")
+            await ledger.call(link, actor, "end")
+
+
+async def judge(port: int, ledger: Ledger, at: int) -> Verdict:
+    """Ask a server for everything that it should know at that place."""
+    verdict = Verdict()
+    for actor in COUNTERS:
+        value = await ask(port, actor, "value")
+        verdict += judge_count(ledger.of(actor, "increment"), at, value)
+    for actor in ROOMS:
+        verdict += judge_lines(ledger.of(actor, "say"), at, await ask(port, actor, "value"))
+    for actor in PASSING_ROOMS:
+        lines = await ask(port, actor, "value")
+        says, ends = ledger.of(actor, "say"), ledger.of(actor, "end")
+        verdict += judge_ended(says, ends, at, lines)
+    return verdict
+
+
+async def run_on(cut: PowerCut, path: str, *, synchronous: bool) -> tuple[Ledger, int, int]:
+    """A server under load on that disk: its clients' ledger, and the record's part that is theirs."""
+    await (await SqliteStore.open(path, vfs=cut.name)).close()
+    store = await SqliteStore.open(path, vfs=cut.name, synchronous=synchronous)
+    ledger = Ledger(cut.position)
+    begun_at = cut.position()
+    async with serving(store) as server:
+        await put_under_load(server, ledger)
+    return ledger, begun_at, cut.position()
+
+
+async def cut_power(
+    cut: PowerCut, ledger: Ledger, begun_at: int, ended_at: int, states: int
+) -> Cuts:
+    """Judge the disk after cuts at random places, each with random writes lost and torn."""
+    cuts = Cuts()
+    source = entropy.SeededSource(1)
+    places = sorted(int(source.uniform(begun_at, ended_at + 1)) for _ in range(states))
+    for place in places:
+        cuts.amid_a_write += cut.record[place - 1].kind == "change"
+        with tempfile.TemporaryDirectory() as directory:
+            cut.build_image(place, directory, source)
+            try:
+                async with serving(await SqliteStore.open(f"{directory}/data.db")) as server:
+                    cuts.verdict += await judge(server.port, ledger, place)
+            except (StoreError, Refused):
+                cuts.unreadable += 1
+    return cuts
+
+
+@pytest.mark.deadline(150)
+@pytest.mark.parametrize("safeguards", ["all", "no syncing", "replies before the commit"])
+async def test_power_cuts_keep_what_was_acknowledged_as_long_as_no_safeguard_is_removed(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    safeguards: str,
+) -> None:
+    monkeypatch.setattr(writer, "CHECKPOINT_PAGES", CHECKPOINT_PAGES)
+    states = STATES if safeguards == "all" else MUTANT_STATES
+    early = replying_before_the_commit() if safeguards.startswith("replies") else nullcontext()
+    cut = PowerCut()
+    try:
+        with early:
+            synchronous = safeguards != "no syncing"
+            run = await run_on(cut, str(tmp_path / "data.db"), synchronous=synchronous)
+        cuts = await cut_power(cut, *run, states)
+    finally:
+        cut.close()
+    ledger, begun_at, ended_at = run
+    record = cut.record[begun_at:ended_at]
+    checkpoints = sum(event.kind == "sync" and event.path.endswith(".db") for event in record)
+    with capsys.disabled():
+        print(
+            f"\n  {states} power cuts ({cuts.amid_a_write} amid a write, {checkpoints} "
+            f"checkpoints), safeguards: {safeguards}: {cuts.verdict}, {cuts.unreadable} states "
+            "unreadable",
+            end="",
+        )
+    assert ledger.count(Outcome.ACKNOWLEDGED) == len(list(ledger.all())), "a call failed"
+    assert cuts.amid_a_write > states // 10
+    if safeguards == "all":
+        assert cuts.verdict.looked_for > 100 * states
+        assert cuts.verdict.is_clean
+        assert cuts.unreadable == 0
+        assert checkpoints > 2
+    else:
+        assert cuts.verdict.lost > 0

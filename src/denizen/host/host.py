@@ -252,7 +252,7 @@ class Host:
             address.namespace,
             address.type,
             address.key,
-            {},
+            _NO_TAGS,
             self._region,
             clock.now(),
         )
@@ -316,6 +316,10 @@ class Host:
         self._runtime.close()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=self.limits.cancel_grace_s)
+
+
+_NO_TAGS: dict[str, str] = {}
+"""Shared by all actors without tags, and never written."""
 
 
 class _Answer:

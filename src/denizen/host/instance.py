@@ -277,8 +277,7 @@ class Instance:
             return
         started = self._admission.withdraw(activity)
         if started is not None:
-            if self._activities is not None:
-                self._activities.pop(activity.id, None)
+            self._drop(activity.id)
             self._start_soon(started)
 
     # Connections.
@@ -348,8 +347,8 @@ class Instance:
         return usual
 
     def _activity_over(self, activity: Activity) -> None:
-        if activity.is_answered and self._activities is not None:
-            self._activities.pop(activity.id, None)
+        if activity.is_answered:
+            self._drop(activity.id)
         started = self._admission.finish(activity.is_exclusive)
         if started:
             self._start_soon(started)
@@ -429,12 +428,21 @@ class Instance:
         activity = None if activities is None else activities.get(activity_id)
         if activity is None:
             return
-        if not activity.is_running and activities is not None:
-            del activities[activity_id]
+        if not activity.is_running:
+            self._drop(activity_id)
         if failure is None:
             activity.succeed(value or b"")
         else:
             activity.fail_with(failure)
+
+    def _drop(self, activity_id: int) -> None:
+        """An activity has ended and was answered."""
+        activities = self._activities
+        if activities:
+            activities.pop(activity_id, None)
+            if not activities:
+                # Even an emptied dictionary is a twelfth of what an idle actor may take.
+                self._activities = None
 
     def _deliver(self, event: Event) -> None:
         connections = self._connections

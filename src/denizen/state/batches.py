@@ -14,7 +14,7 @@ encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=2_048)
 def _keys(namespace: str, actor_id: str) -> tuple[bytes, bytes]:
     prefix = layout.actor_prefix(namespace, actor_id)
     return prefix, layout.head_key(prefix)

@@ -157,8 +157,12 @@ class TurnKeeper:
             self._end(activity, activity.id, Failed(activity.id, failure))
 
     def _end(self, activity: Activity, activity_id: int, last: Output) -> None:
-        if self._activities:
-            self._activities.pop(activity_id, None)
+        activities = self._activities
+        if activities:
+            activities.pop(activity_id, None)
+            if not activities:
+                # Even an emptied dictionary is a twelfth of what an idle actor may take.
+                self._activities = None
         self._outputs.append(last)
         if activity.holding is None:
             if activity.has_tasks:

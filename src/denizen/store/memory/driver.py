@@ -6,7 +6,7 @@ loop, with seeded faults, it repeats itself.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from denizen.core import clock, entropy
@@ -55,8 +55,21 @@ class _Request:
 class MemoryStore:
     """See `contract.Store`. `faults` may be changed at any time."""
 
-    def __init__(self, faults: Faults | None = None, source: entropy.Source | None = None) -> None:
+    def __init__(
+        self,
+        faults: Faults | None = None,
+        source: entropy.Source | None = None,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        on_landed: Callable[[Mapping[bytes, bytes | None]], None] = lambda writes: None,
+    ) -> None:
+        """`loop` has the timers of flushes (None: whichever runs): a disk outlives who writes to it.
+
+        `on_landed` is told what each group wrote (None: cleared), at the moment when it is durable.
+        """
         self.faults = faults or Faults()
+        self._loop = loop
+        self._on_landed = on_landed
         self._dice = Dice(self.faults, source or entropy.Source())
         self._history = History()
         self._recent = RecentWrites(0)
@@ -177,7 +190,8 @@ class MemoryStore:
         if self.faults.no_sync:
             self._land(self._flushing, is_durable=False)
             self._flushing = []
-        self._timer = asyncio.get_running_loop().call_later(flush_s, self._end_flush)
+        loop = self._loop or asyncio.get_running_loop()
+        self._timer = loop.call_later(flush_s, self._end_flush)
 
     def _end_flush(self) -> None:
         self._timer = None
@@ -194,6 +208,7 @@ class MemoryStore:
         self._version = group.version
         if is_durable:
             self._durable_version = group.version
+            self._on_landed(group.writes)
         group.record()
         self._history.forget(clock.monotonic() - AGE_MAX_S, self._durable_version)
         for request, result in answers:

@@ -87,9 +87,8 @@ class Action:
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
         self.is_exclusive = class_exclusive if options.exclusive is None else options.exclusive
-        self.timeout_s = (
-            DEFAULT.action_timeout_s if options.timeout_s is None else options.timeout_s
-        )
+        self.timeout_s = options.timeout_s
+        """None: as the host's limits say."""
         self._read_signature(function)
 
     def _read_signature(self, function: Callable[..., Any]) -> None:

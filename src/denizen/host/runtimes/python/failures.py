@@ -13,7 +13,7 @@ from denizen.core.errors import (
     ActorStopped,
     DenizenError,
     InternalError,
-    RpcTimedOut,
+    ResultUnsendable,
     StateUnstorable,
     code_of,
 )
@@ -30,6 +30,9 @@ def failure_of(error: BaseException, log: Logger, doing: str) -> Failure:
     if isinstance(error, StateUnstorable):
         log.error("a state value can't be stored", doing=doing, path=error.metadata)
         return told(StateUnstorable(error.message))
+    if isinstance(error, values.Unencodable):
+        log.error("a value can't be sent", doing=doing, path=error.path, reason=error.reason)
+        return told(ResultUnsendable("A value of the action can't be sent; its log says why."))
     if isinstance(error, DenizenError) and not isinstance(error, InternalError):
         return told(error)
     reference = entropy.token_hex(6)
@@ -38,11 +41,6 @@ def failure_of(error: BaseException, log: Logger, doing: str) -> Failure:
     except BaseException:
         log.exception("an exception in the actor's code", doing=doing, reference=reference)
     return told(InternalError(reference))
-
-
-def timed_out(timeout_s: float) -> Failure:
-    """The failure of a call over its time."""
-    return told(RpcTimedOut(f"The action took longer than {timeout_s:g} s and was cancelled."))
 
 
 def told(error: DenizenError) -> Failure:

@@ -35,7 +35,7 @@ class PythonRuntime:
 
     def types(self) -> dict[str, TypeInfo]:
         """What the host must know of each type."""
-        return {name: _info(declared) for name, declared in self._types.items()}
+        return {name: _info(declared, self._limits) for name, declared in self._types.items()}
 
     def make_body(self, type_name: str, say: Say) -> Body:
         """A body of that type in the running event loop, which gets the turns' task factory."""
@@ -60,11 +60,11 @@ class PythonRuntime:
             self._runners = None
 
 
-def _info(declared: ActorType) -> TypeInfo:
+def _info(declared: ActorType, limits: Limits) -> TypeInfo:
     return TypeInfo(
         name=declared.name,
         actions={
-            name: ActionInfo(action.is_exclusive, action.timeout_s)
+            name: ActionInfo(action.is_exclusive, action.timeout_s or limits.action_timeout_s)
             for name, action in declared.actions.items()
         },
         create_explicitly=declared.create_explicitly,

@@ -11,7 +11,6 @@ from typing import Any
 
 from denizen.core.errors import (
     DenizenError,
-    ResultUnsendable,
     StateTooLarge,
     StateUnstorable,
 )
@@ -140,9 +139,7 @@ class TurnKeeper:
             try:
                 packed = values.pack(result)
             except values.Unencodable as problem:
-                self.log.error("a result can't be sent", path=problem.path, reason=problem.reason)
-                error = ResultUnsendable("The action's result can't be sent; its log says why.")
-                self.raised(activity, error)
+                self.raised(activity, problem)
             else:
                 self._end(activity, activity.id, Reply(activity.id, packed))
 

@@ -23,11 +23,20 @@ class Latch(Actor):
     async def on_start(self) -> None:
         self.vars.open = defaultdict(asyncio.Event)
         self.vars.came = defaultdict(asyncio.Event)
+        self.vars.waiting = 0
 
     @action(timeout_s=30)
     async def wait(self, door: str) -> None:
         self.vars.came[door].set()
-        await self.vars.open[door].wait()
+        self.vars.waiting += 1
+        try:
+            await self.vars.open[door].wait()
+        finally:
+            self.vars.waiting -= 1
+
+    @action
+    def waiting(self) -> int:
+        return self.vars.waiting  # type: ignore[no-any-return]
 
     @action(timeout_s=20)
     async def arrived(self, door: str) -> None:
@@ -180,7 +189,7 @@ class Book(Actor[BookState]):
             raise UserError("undone", code="undone")
         return item
 
-    @action(exclusive=True)
+    @action(exclusive=True, timeout_s=0.05)
     async def swallow_alone(self, door: str) -> None:
         """Change, then outlive a cancellation and return well."""
         self.state.count += 1

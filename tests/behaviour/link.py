@@ -40,10 +40,11 @@ class Link:
     async def answer(self, call_id: int) -> Any:
         """The result of a call, or its error frame."""
         while True:
-            kind, frame = await self.next()
-            if kind in ("ro", "re") and frame["i"] == call_id:
-                return frame["o"] if kind == "ro" else frame
-            self.passed.append((kind, frame))
+            for at, (kind, frame) in enumerate(self.passed):
+                if kind in ("ro", "re") and frame["i"] == call_id:
+                    del self.passed[at]
+                    return frame["o"] if kind == "ro" else frame
+            self.passed.append(await self.next())
 
     async def call(self, action: str, *args: Any) -> Any:
         """The result of a call, or its error frame."""

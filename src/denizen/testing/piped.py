@@ -1,8 +1,8 @@
 """Bodies in a second process: the proof that host and body share messages and nothing else.
 
-The child runs the Python bodies of a module's `ACTORS` on a loop of its own; `wire.runtime` messages
-travel as msgpack over a socket pair, each behind its length. A test's tool: one slow child stops
-the whole host.
+The child runs the Python bodies of a module's `ACTORS` on a loop of its own. The messages of
+`wire.runtime` travel as msgpack over a socket pair, each behind its length. A tool of tests: one slow
+child stops the whole host.
 """
 
 import asyncio

@@ -7,30 +7,19 @@ a cut at places in the record, and a whole server on it is asked for everything.
 
 import asyncio
 import os
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
 
 from denizen.core import entropy
-from denizen.core.errors import StoreError
-from denizen.server import Options, Server
+from denizen.server import Server
 from denizen.store.sqlite import SqliteStore, writer
 from denizen.testing.powercut import PowerCut
-from tests.durability.actors import ACTORS
-from tests.durability.ledger import (
-    Ledger,
-    Outcome,
-    Verdict,
-    judge_count,
-    judge_ended,
-    judge_lines,
-)
-from tests.durability.link import Refused, ask, linked
+from tests.durability.ledger import Ledger, Outcome
+from tests.durability.link import linked
 from tests.durability.mutations import replying_before_the_commit
+from tests.durability.world import cut_power, random_places, serving
 
 STATES = int(os.environ.get("DENIZEN_POWER_CUTS", "300"))
 MUTANT_STATES = 60
@@ -42,21 +31,6 @@ ROOMS = [f"room/{number}" for number in range(2)]
 PASSING_ROOMS = [f"room/passing{number}" for number in range(12)]
 CHECKPOINT_PAGES = 50
 """The log is copied into the database twenty times as often as in life, so that cuts fall into it."""
-
-
-@dataclass
-class Cuts:
-    """What the states came to."""
-
-    verdict: Verdict = field(default_factory=Verdict)
-    unreadable: int = 0
-    amid_a_write: int = 0
-
-
-@asynccontextmanager
-async def serving(store: SqliteStore) -> AsyncIterator[Server]:
-    async with Server(Options(store_url="memory:", port=0), ACTORS, store=store) as server:
-        yield server
 
 
 async def put_under_load(server: Server, ledger: Ledger) -> None:
@@ -92,21 +66,6 @@ async def come_and_go(server: Server, ledger: Ledger) -> None:
             await ledger.call(link, actor, "end")
 
 
-async def judge(port: int, ledger: Ledger, at: int) -> Verdict:
-    """Ask a server for everything that it should know at that place."""
-    verdict = Verdict()
-    for actor in COUNTERS:
-        value = await ask(port, actor, "value")
-        verdict += judge_count(ledger.of(actor, "increment"), at, value)
-    for actor in ROOMS:
-        verdict += judge_lines(ledger.of(actor, "say"), at, await ask(port, actor, "value"))
-    for actor in PASSING_ROOMS:
-        lines = await ask(port, actor, "value")
-        says, ends = ledger.of(actor, "say"), ledger.of(actor, "end")
-        verdict += judge_ended(says, ends, at, lines)
-    return verdict
-
-
 async def run_on(cut: PowerCut, path: str, *, synchronous: bool) -> tuple[Ledger, int, int]:
     """A server under load on that disk: its clients' ledger, and the record's part that is theirs."""
     await (await SqliteStore.open(path, vfs=cut.name)).close()
@@ -116,25 +75,6 @@ async def run_on(cut: PowerCut, path: str, *, synchronous: bool) -> tuple[Ledger
     async with serving(store) as server:
         await put_under_load(server, ledger)
     return ledger, begun_at, cut.position()
-
-
-async def cut_power(
-    cut: PowerCut, ledger: Ledger, begun_at: int, ended_at: int, states: int
-) -> Cuts:
-    """Judge the disk after cuts at random places, each with random writes lost and torn."""
-    cuts = Cuts()
-    source = entropy.SeededSource(1)
-    places = sorted(int(source.uniform(begun_at, ended_at + 1)) for _ in range(states))
-    for place in places:
-        cuts.amid_a_write += cut.record[place - 1].kind == "change"
-        with tempfile.TemporaryDirectory() as directory:
-            cut.build_image(place, directory, source)
-            try:
-                async with serving(await SqliteStore.open(f"{directory}/data.db")) as server:
-                    cuts.verdict += await judge(server.port, ledger, place)
-            except (StoreError, Refused):
-                cuts.unreadable += 1
-    return cuts
 
 
 @pytest.mark.deadline(150)
@@ -148,15 +88,14 @@ async def test_power_cuts_keep_what_was_acknowledged_as_long_as_no_safeguard_is_
     monkeypatch.setattr(writer, "CHECKPOINT_PAGES", CHECKPOINT_PAGES)
     states = STATES if safeguards == "all" else MUTANT_STATES
     early = replying_before_the_commit() if safeguards.startswith("replies") else nullcontext()
-    cut = PowerCut()
-    try:
+    source = entropy.SeededSource(1)
+    with closing(PowerCut()) as cut:
         with early:
             synchronous = safeguards != "no syncing"
             run = await run_on(cut, str(tmp_path / "data.db"), synchronous=synchronous)
-        cuts = await cut_power(cut, *run, states)
-    finally:
-        cut.close()
-    ledger, begun_at, ended_at = run
+        ledger, begun_at, ended_at = run
+        places = random_places(begun_at, ended_at, states, source)
+        cuts = await cut_power(cut, ledger, places, source)
     record = cut.record[begun_at:ended_at]
     checkpoints = sum(event.kind == "sync" and event.path.endswith(".db") for event in record)
     with capsys.disabled():

@@ -7,10 +7,13 @@ From the record, `PowerCut.build_image` makes what a disk may hold after a cut a
 - of what was written to it since, each write is there, is missing, or is torn;
 - a file that was created or deleted since its directory was last synced may be there or not.
 
+A sync that fails leaves what was written before it in doubt for good: a later one that succeeds says
+nothing about it, as on Linux, which gives up such pages. So the worst is assumed: it is lost then.
+
 A directory is synced by a deletion that asks for it and by the first sync of a new log or journal,
 as SQLite's own VFS for Unix does. The shared memory file isn't recorded: it is made anew.
 
-The same VFS can also be told that the disk is full or that syncs fail.
+The same VFS can also be told that the disk is full, or that writes or syncs fail: all, or one.
 """
 
 import os
@@ -43,8 +46,14 @@ class PowerCut:
         self.name = name
         self.is_full = False
         """While True, writes fail as on a full disk."""
+        self.writes_fail = False
+        """While True, writes fail with an I/O error."""
         self.syncs_fail = False
         """While True, syncs fail."""
+        self.writes_until_failure = 0
+        """n: the n-th write from now fails, and no other; 0 means none."""
+        self.syncs_until_failure = 0
+        """n: the n-th sync from now fails, and no other; 0 means none."""
         self.record: list[_Event] = []
         self._vfs = _Vfs(name, self)
         self._disk = _Disk()
@@ -53,6 +62,21 @@ class PowerCut:
     def position(self) -> int:
         """How long the record is now."""
         return len(self.record)
+
+    def check_write(self) -> None:
+        """What a write does first: raises if it is to fail."""
+        if self.is_full:
+            raise apsw.FullError("The disk is full.")
+        self.writes_until_failure -= 1
+        if self.writes_fail or self.writes_until_failure == 0:
+            raise _io_error("The disk can't be written.", apsw.SQLITE_IOERR_WRITE)
+
+    def check_sync(self, path: str) -> None:
+        """What a sync does first: raises if it is to fail."""
+        self.syncs_until_failure -= 1
+        if self.syncs_fail or self.syncs_until_failure == 0:
+            self.record.append(_Event("failed sync", path))
+            raise _io_error("The disk can't be synced.", apsw.SQLITE_IOERR_FSYNC)
 
     def build_image(self, at: int, directory: str, source: entropy.Source) -> None:
         """Write into `directory` what the disk may hold if power fails at a place in the record."""
@@ -71,16 +95,22 @@ class PowerCut:
 
 
 class _File:
-    """What is surely on the disk, and what was written since."""
+    """What is surely on the disk, and what was written since: the first `doubtful` before a sync
+    that failed."""
 
     def __init__(self) -> None:
         self.synced = bytearray()
         self.unsynced: list[_Event] = []
+        self.doubtful = 0
 
     def sync(self) -> None:
-        for event in self.unsynced:
+        for event in self.unsynced[self.doubtful :]:
             _change(self.synced, event)
         self.unsynced.clear()
+        self.doubtful = 0
+
+    def fail_sync(self) -> None:
+        self.doubtful = len(self.unsynced)
 
     def after_cut(self, source: entropy.Source) -> bytes:
         content = bytearray(self.synced)
@@ -111,6 +141,8 @@ class _Disk:
                 self._files[path].unsynced.append(event)
             case "sync":
                 self._files[path].sync()
+            case "failed sync":
+                self._files[path].fail_sync()
             case "delete":
                 self._name(path, None)
             case "sync directory":
@@ -170,8 +202,7 @@ class _RecordedFile(apsw.VFSFile):
         super().__init__("", name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        if self._cut.is_full:
-            raise apsw.FullError("The disk is full.")
+        self._cut.check_write()
         super().xWrite(data, offset)
         self._cut.record.append(_Event("change", self._path, offset, bytes(data)))
 
@@ -180,15 +211,18 @@ class _RecordedFile(apsw.VFSFile):
         self._cut.record.append(_Event("change", self._path, newsize))
 
     def xSync(self, flags: int) -> None:  # noqa: N802
-        if self._cut.syncs_fail:
-            error = apsw.IOError("The disk can't be synced.")
-            error.extendedresult = apsw.SQLITE_IOERR_FSYNC  # type: ignore[attr-defined]
-            raise error
+        self._cut.check_sync(self._path)
         super().xSync(flags)
         self._cut.record.append(_Event("sync", self._path))
         if self._syncs_directory:
             self._syncs_directory = False
             self._cut.record.append(_Event("sync directory", self._path))
+
+
+def _io_error(text: str, code: int) -> apsw.IOError:
+    error = apsw.IOError(text)
+    error.extendedresult = code  # type: ignore[attr-defined]
+    return error
 
 
 def _change(content: bytearray, event: _Event) -> None:

@@ -122,7 +122,7 @@ def _report_wide(bench: Bench, name: str, small: Measured, wide: Measured, bytes
     )
     bench.report.add(
         Figure(
-            f"  written to disk for each call, {name}",
+            f"  written for each call, checkpoints too, {name}",
             bytes_ / 1024,
             "KiB",
             "",

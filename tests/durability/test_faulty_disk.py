@@ -23,6 +23,13 @@ ACTORS = ["counter/a", "counter/b", "room/c"]
 CALLERS = 2 * len(ACTORS)
 RETRY_S = 0.01
 STATES = 20
+CLEAR_ERRORS = {
+    "is_full": "store_unavailable",
+    "writes_fail": "store_unavailable",
+    "syncs_fail": "commit_outcome_unknown",
+}
+LOST = "closed 1011"
+"""A call that met the close frame of its connection on the way."""
 
 NTH_MAX = 20
 NTH_CALLS = 25
@@ -81,16 +88,9 @@ def endings(ledger: Ledger) -> Counter[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("fault", "clear_errors"),
-    [
-        ("is_full", {"store_unavailable"}),
-        ("writes_fail", {"store_unavailable"}),
-        ("syncs_fail", {"commit_outcome_unknown"}),
-    ],
-)
+@pytest.mark.parametrize("fault", CLEAR_ERRORS)
 async def test_a_disk_that_fails_for_a_while(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str, clear_errors: set[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
 ) -> None:
     with closing(PowerCut()) as cut:
         ledger = Ledger(cut.position)
@@ -111,7 +111,7 @@ async def test_a_disk_that_fails_for_a_while(
     assert verdict.is_clean
     assert cuts.verdict.is_clean
     assert cuts.unreadable == 0
-    assert set(how) <= clear_errors | {"closed 1011"}
+    assert set(how) <= {CLEAR_ERRORS[fault], LOST}
 
 
 async def fail_for_a_while(cut: PowerCut, fault: str, server: Server, ledger: Ledger) -> float:
@@ -161,7 +161,7 @@ async def test_the_nth_that_fails(
         )
     assert alive.is_clean
     assert after_cuts.is_clean
-    assert set(how) <= {"store_unavailable", "commit_outcome_unknown", "closed 1011"}
+    assert set(how) <= {*CLEAR_ERRORS.values(), LOST}
 
 
 async def fail_nth(

@@ -12,9 +12,10 @@ import pytest
 from denizen.core import entropy
 from tests.durability.ledger import Ledger, Outcome, Verdict, judge_count
 from tests.durability.link import PATIENCE_S, Link, ask, linked
-from tests.durability.process import Process, dev_words
+from tests.durability.process import Process, dev_words, mutant_words
 
 ROUNDS = int(os.environ.get("DENIZEN_KILL_ROUNDS", "100"))
+MUTANT_ROUNDS = 5
 LINKS = 64
 IN_FLIGHT = 4
 LOAD_S = 0.4
@@ -91,19 +92,24 @@ async def increment_until_lost(ledger: Ledger, link: Link, actor: str) -> None:
         pass
 
 
-@pytest.mark.deadline(60 + 5 * ROUNDS)
-async def test_a_killed_server_loses_nothing_acknowledged(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def kill_again_and_again(words: list[str], folder: Path, rounds: int) -> Kills:
     kills = Kills()
     source = entropy.Source()
-    with Process(dev_words(tmp_path / "data"), tmp_path / "log") as process:
-        for _ in range(ROUNDS):
+    with Process(words, folder / "log") as process:
+        for _ in range(rounds):
             await kills.round(process, source)
             await kills.start_again(process)
         async with AsyncExitStack() as stack:
             links = [await stack.enter_async_context(linked(process.port, a)) for a in COUNTERS]
             await kills.look(links)
+    return kills
+
+
+@pytest.mark.deadline(60 + 5 * ROUNDS)
+async def test_a_killed_server_loses_nothing_acknowledged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kills = await kill_again_and_again(dev_words(tmp_path / "data"), tmp_path, ROUNDS)
     with capsys.disabled():
         print(kills, end="")
     assert kills.verdict.is_clean
@@ -111,3 +117,13 @@ async def test_a_killed_server_loses_nothing_acknowledged(
     assert kills.outcomes[Outcome.UNKNOWN] > ROUNDS, "it was hardly ever killed in the middle"
     assert kills.outcomes[Outcome.FAILED] == 0
     assert statistics.median(kills.first_answers_s) <= FIRST_ANSWER_S_MAX
+
+
+async def test_state_that_is_written_behind_its_replies_is_noticed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = mutant_words(tmp_path / "data", "behind")
+    kills = await kill_again_and_again(words, tmp_path, MUTANT_ROUNDS)
+    with capsys.disabled():
+        print(f"\n  safeguard removed, state is written some time after the reply:{kills}", end="")
+    assert kills.verdict.lost > 0

@@ -121,6 +121,7 @@ class HookActivity(Activity):
     def __init__(self, asker: Asker, hook: Hook, timeout_s: float | None = None) -> None:
         super().__init__(asker, 0, "", [], NO_CALLER, timeout_s)
         self._hook = hook
+        self.is_answered = asker is NOBODY
 
     def message(self) -> Hook:
         hook = self._hook

@@ -26,7 +26,7 @@ from denizen.core.errors import (
 )
 from denizen.core.limits import Limits
 from denizen.core.principal import Principal
-from denizen.host.activity import Activity, HookActivity
+from denizen.host.activity import NOBODY, Activity, HookActivity
 from denizen.wire.runtime import Caller, Failure, Hook
 from denizen.wire.v1.codec import Codec
 from denizen.wire.v1.frames import CallFrame, SubscribeFrame
@@ -118,8 +118,12 @@ class Connection:
             self.refuse(error)
             return
         self._instance = instance
-        self._is_asking = True
         hook = Hook(0, "connect", self.id, self.params, self._principal)
+        if instance.lets_in_all:
+            instance.begin(HookActivity(NOBODY, hook))
+            self._let_in()
+            return
+        self._is_asking = True
         instance.begin(HookActivity(_Greeting(self), hook, self._host.limits.action_timeout_s))
 
     def hook_ended(self, error: DenizenError | None) -> None:

@@ -180,6 +180,10 @@ class Host:
         """Run something after what is under way."""
         self._loop.call_soon(function, *args)
 
+    def later(self, delay_s: float, function: Callable[..., None], *args: Any) -> None:
+        """Run something after a while."""
+        self._loop.call_later(delay_s, function, *args)
+
     def forget(self, instance: Instance) -> None:
         """An instance has ended."""
         record = instance.record

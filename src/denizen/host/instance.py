@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from denizen.host.connections import Connection
     from denizen.host.host import Host
 
+_START_COMMIT_DELAY_S = 0.02
 _log = logs.get("host")
 
 
@@ -121,6 +122,11 @@ class Instance:
         return self._ended
 
     @property
+    def lets_in_all(self) -> bool:
+        """Whether it is up and has no hook that decides on connections."""
+        return self._is_started and self.type_info.hooks.isdisjoint(_CONNECT_HOOKS)
+
+    @property
     def is_ending(self) -> bool:
         """Whether it is being destroyed."""
         return self._is_ending
@@ -135,6 +141,7 @@ class Instance:
         while self._head is None or self._head.generation != self._generation:
             if self._ended is not None:
                 raise self._ended
+            self._submit_if_wanted()
             await self._change()
 
     def _change(self) -> "asyncio.Future[None]":
@@ -191,7 +198,8 @@ class Instance:
             self.end(from_wire(failure.code, failure.message, _metadata(failure)))
             return
         self._is_started = True
-        self._submit()
+        # The first call's changes share the start's commit if they come soon: one sync, not two.
+        self._host.later(_START_COMMIT_DELAY_S, self._submit_if_wanted)
         self._start_soon(self._admission.finish(True))
 
     # What arrives.
@@ -315,16 +323,20 @@ class Instance:
         if turn.destroys and not self._is_ending:
             self._begin_to_end()
         outputs = turn.outputs
+        activity: Activity | None = None
+        if turn.ended is not None and self._activities is not None:
+            activity = self._activities.get(turn.ended)
+            if activity is not None and activity.is_answered:
+                # An answer that nobody waits for needn't wait at the gate.
+                outputs = [o for o in outputs if type(o) is not Reply and type(o) is not Failed]
         if self._is_ending or not self._is_started:
             outputs = self._sort_out(outputs)
         released = self._gate.add(turn.changes, outputs, turn.state_bytes)
-        if not self._is_submitted and self._gate.wants_commit:
+        if not self._is_submitted and (outputs or turn.changes) and self._gate.wants_commit:
             self._submit()
-        if turn.ended is not None and self._activities is not None:
-            activity = self._activities.get(turn.ended)
-            if activity is not None and activity.is_running:
-                activity.is_running = False
-                self._activity_over(activity)
+        if activity is not None and activity.is_running:
+            activity.is_running = False
+            self._activity_over(activity)
         if released:
             self._release(released)
         if self._is_ending and not self._admission.running:
@@ -365,6 +377,10 @@ class Instance:
             self._host.state.submit(self)
         except DenizenError as error:
             self.end(error)
+
+    def _submit_if_wanted(self) -> None:
+        if not self._is_submitted and self._gate.wants_commit:
+            self._submit()
 
     def take_commit(self) -> Commit | None:
         """What changed until now, as one commit (`host.ports.CommitSource`)."""
@@ -566,6 +582,7 @@ def _metadata(failure: Failure) -> Any:
     return failure.metadata if failure.metadata is not None else None
 
 
+_CONNECT_HOOKS = ("on_before_connect", "on_connect")
 _RELEASERS: dict[type[Any], Callable[[Instance, Any], None]] = {
     Disconnect: Instance._disconnect,
     Request: Instance._request,

@@ -1,0 +1,220 @@
+"""The clients of a simulated world: the product's own client, driven by seeded workers that keep the ledger."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from denizen.client import Client
+from denizen.client.handle import ActorHandle
+from denizen.client.settings import Settings
+from denizen.core.errors import DenizenError
+from denizen.testing.dice import Dice
+from denizen.testing.ledger import Entry, Ledger
+from denizen.testing.loop import Node
+from denizen.testing.network import Network
+from denizen.testing.trace import Trace
+from denizen.testing.workloads import TIMEOUT_S
+
+SETTINGS = Settings(retry_max_s=2.0, connect_timeout_s=3.0, call_timeout_s=20.0)
+TALLIES = ("tally/0", "tally/1")
+ACTORS = (*TALLIES, "account/0", "clerk/0", "phoenix/0")
+_RETRIES_MAX = 2
+_READ_S = 5.0
+_PAUSE_S = 0.1
+_BURST = 5
+
+
+class SimulatedClient:
+    """One client process: its workers, what they may do, and the events that came."""
+
+    def __init__(
+        self, node: Node, network: Network, ledger: Ledger, dice: Dice, trace: Trace, format: str
+    ) -> None:
+        self.node = node
+        self.events: list[tuple[str, list[Any]]] = []
+        self.is_done = False
+        self._dice = dice
+        self._ledger = ledger
+        self._trace = trace
+        self._made = 0
+        self._client = Client(
+            "http://world", format=format, settings=SETTINGS, dial=network.dial_from(node)
+        )
+        self._handles: dict[str, ActorHandle] = {}
+        self._deeds = dice.some(_DEEDS)
+
+    async def work(self, workers: int, pause_s: tuple[float, float]) -> None:
+        """Subscribe, then do what was drawn until `is_done`."""
+        for actor in ACTORS:
+            if self._dice.throws(0.5):
+                self._handle(actor).on("changed", self._collector(actor))
+        await asyncio.gather(*(self._work(pause_s) for _ in range(workers)))
+
+    async def audit(self, actors: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+        """Change each actor once more and read it: what every actor must still be able to do."""
+        found = {}
+        for actor in actors:
+            if actor.startswith(("tally", "phoenix")):
+                await self._call(actor, "add", self._op())
+            elif actor.startswith("account"):
+                await self._transfer(amount=1)
+            found[actor] = await self.read(actor)
+        return found
+
+    async def read(self, actor: str) -> dict[str, Any]:
+        """All that an actor says of itself; asked again if the world's last trouble comes in between."""
+        while True:
+            try:
+                seen: dict[str, Any] = await self._handle(actor).call("ops", timeout_s=_READ_S)
+            except DenizenError as error:
+                self._trace.note("read.failed", f"{actor} {error.code}")
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return seen
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    # Workers.
+
+    async def _work(self, pause_s: tuple[float, float]) -> None:
+        while not self.is_done:
+            await asyncio.sleep(self._dice.seconds(pause_s))
+            deed = self._dice.pick(self._deeds)
+            if self._dice.throws(0.05):
+                await self._give_up(deed(self))
+            else:
+                await deed(self)
+
+    async def _give_up(self, deed: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(deed)
+        await asyncio.sleep(self._dice.seconds((0, 0.02)))
+        self._trace.note("fault.call_cancelled")
+        task.cancel()
+        await asyncio.wait({task})
+
+    async def _call(
+        self, actor: str, action: str, op: str, *args: Any, also: str = "", amount: int = 0
+    ) -> Entry:
+        """One call, with its line in the ledger."""
+        timeout_s = None
+        if self._dice.throws(0.03):
+            self._trace.note("fault.call_timeout")
+            timeout_s = self._dice.seconds((0.001, 0.01))
+        entry = self._ledger.begin(self.node.name, actor, action, op, also, amount)
+        try:
+            value = await self._handle(actor).call(action, *args, timeout_s=timeout_s)
+        except (DenizenError, asyncio.CancelledError) as error:
+            self._ledger.failed(entry, error)
+            self._trace.note(f"call.{entry.outcome}", f"{actor} {action} {op} {entry.code}")
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        else:
+            self._ledger.succeeded(entry, value)
+            self._trace.note("call.ok", f"{actor} {action} {op} {value['number']}")
+        return entry
+
+    def _handle(self, actor: str) -> ActorHandle:
+        handle = self._handles.get(actor)
+        if handle is None:
+            kind, _, key = actor.partition("/")
+            handle = self._handles[actor] = self._client.get(kind, key)
+        return handle
+
+    def _collector(self, actor: str) -> Callable[..., None]:
+        return lambda *args: self.events.append((actor, list(args)))
+
+    def _op(self) -> str:
+        self._made += 1
+        return f"{self.node.name}.{self._made}"
+
+    # Deeds.
+
+    async def _add(self) -> None:
+        """Add, and again where the outcome is unknown, as callers do who don't read the docs."""
+        actor, op = self._dice.pick(TALLIES), self._op()
+        for _ in range(1 + _RETRIES_MAX):
+            entry = await self._call(actor, "add", op, op)
+            if entry.outcome != "unknown" or self._dice.throws(0.5):
+                return
+            self._trace.note("fault.call_repeated")
+
+    async def _burst(self) -> None:
+        actor = self._dice.pick(TALLIES)
+        actions = ("add", "add_plainly")
+        ops = [(self._dice.pick(actions), self._op()) for _ in range(_BURST)]
+        await asyncio.gather(*(self._call(actor, action, op, op) for action, op in ops))
+
+    async def _read(self) -> None:
+        await self._call(self._dice.pick(TALLIES), "read", self._op())
+
+    async def _add_held(self) -> None:
+        op = self._op()
+        pause_s = self._dice.seconds((0, 0.1))
+        await self._call(self._dice.pick(TALLIES), "add_held", op, op, pause_s)
+
+    async def _add_later(self) -> None:
+        op, count = self._op(), 1 + self._dice.below(4)
+        pause_s = self._dice.seconds((0, 0.3))
+        await self._call(
+            self._dice.pick(TALLIES), "add_later", op, op, count, pause_s, amount=count
+        )
+
+    async def _dawdle(self) -> None:
+        op = self._op()
+        self._trace.note("fault.action_timeout")
+        await self._call(self._dice.pick(TALLIES), "dawdle", op, op)
+
+    async def _transfer(self, amount: int = 0) -> None:
+        op, amount = self._op(), amount or 1 + self._dice.below(9)
+        pause_s = self._dice.seconds((0, TIMEOUT_S / 10))
+        await self._call("account/0", "transfer", op, op, amount, pause_s, False, amount=amount)
+
+    async def _transfer_failing(self) -> None:
+        op = self._op()
+        self._trace.note("fault.action_raises")
+        pause_s = self._dice.seconds((0, TIMEOUT_S / 10))
+        await self._call("account/0", "transfer", op, op, 5, pause_s, True)
+
+    async def _stall(self) -> None:
+        op = self._op()
+        self._trace.note("fault.action_timeout")
+        await self._call("account/0", self._dice.pick(("stall", "cling")), op, op)
+
+    async def _peek(self) -> None:
+        await self._call("account/0", "peek", self._op())
+
+    async def _watch(self) -> None:
+        await self._call("account/0", "watch", self._op(), 10, self._dice.seconds((0.001, 0.05)))
+
+    async def _hand_on(self) -> None:
+        op, tally = self._op(), self._dice.pick(TALLIES)
+        action = self._dice.pick(("hand_on", "hand_on_alone"))
+        await self._call("clerk/0", action, op, op, tally.partition("/")[2], also=tally)
+
+    async def _add_to_phoenix(self) -> None:
+        op = self._op()
+        await self._call("phoenix/0", "add", op, op)
+
+    async def _end_phoenix(self) -> None:
+        op = self._op()
+        await self._call("phoenix/0", "end", op, op)
+
+
+Deed = Callable[[SimulatedClient], Awaitable[None]]
+_DEEDS: tuple[Deed, ...] = (
+    SimulatedClient._add,
+    SimulatedClient._burst,
+    SimulatedClient._read,
+    SimulatedClient._add_held,
+    SimulatedClient._add_later,
+    SimulatedClient._dawdle,
+    SimulatedClient._transfer,
+    SimulatedClient._transfer_failing,
+    SimulatedClient._stall,
+    SimulatedClient._peek,
+    SimulatedClient._watch,
+    SimulatedClient._hand_on,
+    SimulatedClient._add_to_phoenix,
+    SimulatedClient._end_phoenix,
+)

@@ -1,0 +1,303 @@
+"""A simulated world: a server that dies and comes back, its disk, clients, a network, all from one seed.
+
+    report = World(seed).run()
+
+Everything but the disk, the sockets and the clock is the product's own. A world works for a few virtual seconds
+while the nemesis is at it, then heals: within 30 s everything must run again. At last power is cut once more,
+and the judge compares what is left with the clients' ledger. A broken promise raises `Violation`.
+"""
+
+import asyncio
+import gc
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import msgspec
+
+from denizen.core import clock, entropy, failpoints
+from denizen.core.limits import Limits
+from denizen.store.memory import Faults, MemoryStore
+from denizen.testing.clients import ACTORS, SETTINGS, SimulatedClient
+from denizen.testing.dice import Dice
+from denizen.testing.faults import Nemesis
+from denizen.testing.judge import Seen, judge
+from denizen.testing.ledger import Ledger
+from denizen.testing.life import Life
+from denizen.testing.loop import Scheduler, Stuck
+from denizen.testing.monitors import Monitors, Violation
+from denizen.testing.network import Network
+from denizen.testing.trace import Trace
+from denizen.testing.workloads import CLASSES
+
+LIMITS = Limits(cancel_grace_s=1.0, action_timeout_s=20.0)
+HEALING_S = 30.0
+WORK_S = (2.0, 5.0)
+_EXPECTED_ERRORS = ("a group could not be committed",)
+
+
+class Report(msgspec.Struct, frozen=True):
+    """How one world went, all promises kept."""
+
+    seed: int
+    digest: str
+    virtual_s: float
+    healing_s: float
+    steps: int
+    counts: dict[str, int]
+    dangers: dict[str, int]
+    acknowledged: int
+    unknown: int
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the world proves something: there was danger, and something was acknowledged in it."""
+        return bool(self.dangers) and self.acknowledged > 0
+
+
+class World:
+    """One world. `run` it once."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.scheduler = Scheduler()
+        self.trace = Trace()
+        self.monitors = Monitors(self.trace)
+        self.ledger = Ledger()
+        self.node = self.scheduler.make_node("world")
+        self.network = Network(self._dice("network"), self.trace, LIMITS, SETTINGS)
+        self.store = MemoryStore(
+            Faults(flush_s=(0.0005, 0.002)),
+            self._dice("store").source,
+            loop=self.node,
+            on_landed=self.monitors.landed,
+        )
+        self.life: Life | None = None
+        self.clients: list[SimulatedClient] = []
+        self._lives = 0
+        self._nemesis = Nemesis(self, self._dice("nemesis"))
+
+    def run(self) -> Report:
+        """Raises `Violation`, whose notes have the trace's end and how to see it again."""
+        with self._installed():
+            try:
+                return self._run()
+            except Stuck as stuck:
+                raise self._explained(Violation(f"Everything runs on: {stuck}")) from stuck
+            except Violation as violation:
+                raise self._explained(violation) from None
+            finally:
+                self.scheduler.close()
+
+    # For the nemesis.
+
+    def boot(self) -> None:
+        """A new life of the server."""
+        self._lives += 1
+        node = self.scheduler.make_node(f"server-{self._lives}")
+        life = self.life = Life(node, self.store, self.monitors, self.trace)
+        self.trace.note("boot", node.name)
+
+        async def boot() -> None:
+            await life.boot(CLASSES, LIMITS)
+            if self.life is life:
+                self.network.listener = life
+
+        node.start(boot())
+
+    def abandon(self) -> None:
+        """Nobody reaches the present life any more."""
+        life, self.life = self.life, None
+        self.network.listener = None
+        if life is not None:
+            self.network.reset(life.node)
+
+    def crash(self) -> None:
+        """Power is cut: the present life is gone, and what of the store isn't durable."""
+        life = self.life
+        if life is not None:
+            life.kill()
+        self.abandon()
+        self.store.power_cut()
+
+    async def stop_life(self) -> None:
+        """The present life ends as it should."""
+        life, self.life = self.life, None
+        self.network.listener = None
+        if life is not None:
+            stopped = asyncio.Event()
+            task = life.node.start(life.stop())
+            task.add_done_callback(lambda _: self.node.call_soon(stopped.set))
+            await stopped.wait()
+            self.network.reset(life.node)
+            life.kill()
+
+    # How it goes.
+
+    def _run(self) -> Report:
+        dice = self._dice("world")
+        self.boot()
+        self._make_clients(2 + dice.below(2))
+        workers = 1 + dice.below(3)
+        pause_s = (0.0, dice.seconds((0.02, 0.3)))
+        work = [client.node.start(client.work(workers, pause_s)) for client in self.clients]
+        self._nemesis.start()
+        work_s = dice.seconds(WORK_S)
+        self._run_until(lambda: clock.monotonic() > work_s, work_s + 1)
+        healed_at = clock.monotonic()
+        self._heal()
+        self._run_until(lambda: all(task.done() for task in work), HEALING_S)
+        self._audit()
+        healing_s = clock.monotonic() - healed_at
+        self._judge_last()
+        return self._report(healing_s)
+
+    def _make_clients(self, count: int) -> None:
+        for number in range(count):
+            node = self.scheduler.make_node(f"client-{number}")
+            dice = self._dice(node.name)
+            format = ("cbor", "json")[number % 2]
+            self.clients.append(
+                SimulatedClient(node, self.network, self.ledger, dice, self.trace, format)
+            )
+
+    def _heal(self) -> None:
+        self.trace.note("heal")
+        self._nemesis.stop()
+        for client in self.clients:
+            client.is_done = True
+        self.node.call_later(2.5, self._ensure_up)
+        # The timer keeps the world going while all wait for the nemesis' last deed to end.
+
+    def _ensure_up(self) -> None:
+        if self.life is None:
+            self.boot()
+
+    def _audit(self) -> None:
+        """Each client changes and reads each actor, whatever befell it."""
+        left_s = HEALING_S
+        audits = [client.node.start(client.audit(ACTORS)) for client in self.clients]
+        self._run_until(lambda: all(task.done() for task in audits), left_s)
+        for task in audits:
+            task.result()
+        self._run_until(lambda: self.life is not None, left_s)
+        self.monitors.check_answered()
+
+    def _judge_last(self) -> None:
+        """Cut power at rest; what a new life serves is judged."""
+        client = self.clients[0]
+        served = self._read_all(client)
+        self.crash()
+        self.boot()
+        final = self._read_all(client)
+        for actor, seen in served.items():
+            if seen != final[actor]:
+                self.monitors.report(
+                    f"2: {actor} served {seen}, after the power cut {final[actor]}"
+                )
+        events = [event for each in self.clients for event in each.events]
+        for broken in judge(self.ledger, final, events):
+            self.monitors.report(broken)
+        closing = [client.node.start(client.close()) for client in self.clients]
+        self._run_until(lambda: all(task.done() for task in closing), HEALING_S)
+
+    def _read_all(self, client: SimulatedClient) -> dict[str, Seen]:
+        async def read() -> dict[str, Seen]:
+            return {actor: await client.read(actor) for actor in ACTORS}
+
+        task = client.node.start(read())
+        self._run_until(task.done, HEALING_S)
+        return task.result()
+
+    def _run_until(self, is_done: Any, timeout_s: float) -> None:
+        monitors = self.monitors
+        self.scheduler.run_until(lambda: monitors.violation is not None or is_done(), timeout_s)
+        if monitors.violation is not None:
+            raise monitors.violation
+
+    def _report(self, healing_s: float) -> Report:
+        outcomes = [entry.outcome for entry in self.ledger.entries]
+        if self.monitors.violation is not None:
+            raise self.monitors.violation
+        return Report(
+            self.seed,
+            self.trace.digest(),
+            clock.monotonic(),
+            healing_s,
+            self.scheduler.steps,
+            dict(self.trace.counts),
+            self.trace.dangers(),
+            outcomes.count("ok"),
+            outcomes.count("unknown"),
+        )
+
+    def _explained(self, violation: Violation) -> Violation:
+        violation.add_note(f"The last events:\n{self.trace.tail(60)}")
+        violation.add_note(f"Dangers of this world: {', '.join(sorted(self._nemesis.dangers))}")
+        violation.add_note(f"See it again: python -m denizen.testing.sim --seed {self.seed}")
+        return violation
+
+    # What a world takes over while it runs.
+
+    @contextmanager
+    def _installed(self) -> Iterator[None]:
+        """Time, chance, failpoints and error lines are the world's; garbage waits for its end (loop, L3)."""
+        with ExitStack() as stack:
+            stack.enter_context(clock.use(self.scheduler))
+            stack.enter_context(entropy.use(self._dice("entropy").source))
+            for place in ("committer.before_flush", "committer.after_flush"):
+                stack.enter_context(failpoints.armed(place, self._nemesis.at_commit))
+            stack.enter_context(_log_read_by(_ErrorLines(self.monitors)))
+            stack.enter_context(_no_garbage_collected())
+            yield
+
+    def _dice(self, part: str) -> Dice:
+        return Dice(self.seed, part)
+
+
+class _ErrorLines(logging.Handler):
+    """An error in the log that no fault explains is a violation."""
+
+    def __init__(self, monitors: Monitors) -> None:
+        super().__init__(logging.ERROR)
+        self._monitors = monitors
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if message not in _EXPECTED_ERRORS:
+            error = record.exc_info[1] if record.exc_info else getattr(record, "fields", "")
+            self._monitors.report(f"{message}: {error!r}")
+
+
+@contextmanager
+def _log_read_by(handler: logging.Handler) -> Iterator[None]:
+    log = logging.getLogger("denizen")
+    before, log.propagate = log.propagate, False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = before
+
+
+@contextmanager
+def _no_garbage_collected() -> Iterator[None]:
+    """Nothing is finalized at a moment that the seed doesn't know.
+
+    Afterwards what dead processes left is dropped in silence: coroutines that never ran, tasks that never ended.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
+        gc.unfreeze()
+        if was_on:
+            gc.enable()

@@ -10,11 +10,12 @@ class CounterState(msgspec.Struct):
 
 
 class Counter(Actor[CounterState]):
-    """What an increment returns tells how many came before it."""
+    """What an increment returns, and what it tells everybody, is how many there were."""
 
     @action
     async def increment(self) -> int:
         self.state.count += 1
+        self.broadcast("changed", self.state.count)
         return self.state.count
 
     @action

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.durability.link import Link, Lost, Refused
 
-_LEAVE_IT_OPEN = frozenset({"commit_outcome_unknown", "rpc_timed_out", "internal_error"})
+_NOTHING_WAS_DONE = frozenset({"store_unavailable"})
 
 
 class Outcome(Enum):
@@ -69,7 +69,7 @@ class Verdict:
 
     def __str__(self) -> str:
         return (
-            f"{self.looked_for:,} acknowledged calls looked for, {self.lost:,} lost, "
+            f"{self.looked_for:,} acknowledgements looked for, {self.lost:,} lost, "
             f"{self.invented:,} invented, {self.repeated:,} given twice"
         )
 
@@ -80,6 +80,12 @@ class Ledger:
 
     now: Callable[[], int]
     entries: dict[str, list[Entry]] = field(default_factory=dict)
+    events: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """For each counter: when an event came, and the count that it told."""
+
+    def hear(self, actor: str, count: int) -> None:
+        """Note an event: it may leave no sooner than a reply."""
+        self.events.setdefault(actor, []).append((self.now(), count))
 
     async def call(self, link: Link, actor: str, action: str, *texts: str) -> Entry:
         """Make a call that changes something, and note what comes of it."""
@@ -90,7 +96,7 @@ class Ledger:
             entry.outcome = Outcome.ACKNOWLEDGED
         except Refused as refused:
             entry.error = refused
-            if refused.code not in _LEAVE_IT_OPEN:
+            if refused.code in _NOTHING_WAS_DONE:
                 entry.outcome = Outcome.FAILED
         except Lost as lost:
             entry.error = lost
@@ -119,6 +125,12 @@ def judge_count(entries: list[Entry], at: int, value: int, base: int = 0) -> Ver
         invented=max(0, value - base - possible),
         repeated=len(told) - len({number for number in told if number > base}),
     )
+
+
+def judge_events(events: list[tuple[int, int]], at: int, value: int) -> Verdict:
+    """A counter that at `at` holds `value` must have told of no more."""
+    told = [count for came_at, count in events if came_at <= at]
+    return Verdict(looked_for=len(told), lost=sum(count > value for count in told))
 
 
 def judge_lines(entries: list[Entry], at: int, lines: list[str]) -> Verdict:

@@ -5,14 +5,14 @@ Our own client isn't used: it would settle by itself what the proofs must see.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import picows
 
 from denizen.wire.v1 import CODECS
-from denizen.wire.v1.frames import ErrorFrame, FailureFrame, OutputFrame
+from denizen.wire.v1.frames import ErrorFrame, EventFrame, FailureFrame, OutputFrame
 
 PATIENCE_S = 20.0
 
@@ -46,6 +46,7 @@ class Link(picows.WSListener):
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next_id = 0
         self._refusal: Refused | None = None
+        self._hear: Callable[[Any], None] = _ignore
 
     def call(self, action: str, *args: Any) -> "asyncio.Future[Any]":
         """Send a call now; the future holds its output, or raises `Refused` or `Lost`."""
@@ -58,6 +59,12 @@ class Link(picows.WSListener):
         self._next_id += 1
         self._transport.send(picows.WSMsgType.TEXT, frame)
         return future
+
+    def subscribe(self, event: str, hear: Callable[[Any], None]) -> None:
+        """From now on `hear` gets the first argument of each such event."""
+        assert self._transport is not None, "the connection has ended"
+        self._hear = hear
+        self._transport.send(picows.WSMsgType.TEXT, _CODEC.encode_subscribe(event, True))
 
     def disconnect(self) -> None:
         """End the connection at once."""
@@ -87,6 +94,8 @@ class Link(picows.WSListener):
         frame = _CODEC.decode_server_frame(payload)
         if isinstance(frame, FailureFrame):
             self._refusal = Refused(frame.code)
+        elif isinstance(frame, EventFrame):
+            self._hear(frame.args[0])
         elif isinstance(frame, OutputFrame | ErrorFrame):
             future = self._waiting.pop(frame.id)
             if future.done():
@@ -95,6 +104,10 @@ class Link(picows.WSListener):
                 future.set_result(frame.output)
             else:
                 future.set_exception(Refused(frame.code))
+
+
+def _ignore(argument: Any) -> None:
+    """Events that nobody subscribed to don't come."""
 
 
 @asynccontextmanager

@@ -87,6 +87,12 @@ class Kills:
         )
 
 
+async def kill_while_it_starts(process: Process, source: entropy.Source) -> None:
+    process.spawn()
+    await asyncio.sleep(source.uniform(0, LOAD_S))
+    process.kill()
+
+
 async def increment_until_lost(ledger: Ledger, link: Link, actor: str) -> None:
     while (await ledger.call(link, actor, "increment")).outcome is not Outcome.UNKNOWN:
         pass
@@ -96,8 +102,10 @@ async def kill_again_and_again(words: list[str], folder: Path, rounds: int) -> K
     kills = Kills()
     source = entropy.Source()
     with Process(words, folder / "log") as process:
-        for _ in range(rounds):
+        for number in range(rounds):
             await kills.round(process, source)
+            if number % 10 == 9:
+                await kill_while_it_starts(process, source)
             await kills.start_again(process)
         async with AsyncExitStack() as stack:
             links = [await stack.enter_async_context(linked(process.port, a)) for a in COUNTERS]

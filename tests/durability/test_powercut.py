@@ -8,6 +8,7 @@ a cut at places in the record, and a whole server on it is asked for everything.
 import asyncio
 import os
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,11 +27,12 @@ MUTANT_STATES = 60
 LINKS = 2  # to each counter and each room
 IN_FLIGHT = 3
 CALLS = 40  # of each connection's each caller
+COUNTER_EVENTS = LINKS * (LINKS * IN_FLIGHT * CALLS)  # as many as come if all connect at once
 COUNTERS = [f"counter/{number}" for number in range(4)]
 ROOMS = [f"room/{number}" for number in range(2)]
 PASSING_ROOMS = [f"room/passing{number}" for number in range(12)]
-CHECKPOINT_PAGES = 50
-"""The log is copied into the database twenty times as often as in life, so that cuts fall into it."""
+CHECKPOINT_PAGES = 25
+"""The log is copied into the database forty times as often as in life, so that cuts fall into it."""
 
 
 async def put_under_load(server: Server, ledger: Ledger) -> None:
@@ -46,6 +48,7 @@ async def put_under_load(server: Server, ledger: Ledger) -> None:
 
 async def increment(server: Server, ledger: Ledger, actor: str) -> None:
     async with linked(server.port, actor) as link:
+        link.subscribe("changed", partial(ledger.hear, actor))
         for _ in range(CALLS):
             calls = (ledger.call(link, actor, "increment") for _ in range(IN_FLIGHT))
             await asyncio.gather(*calls)
@@ -106,6 +109,7 @@ async def test_power_cuts_keep_what_was_acknowledged_as_long_as_no_safeguard_is_
             end="",
         )
     assert ledger.count(Outcome.ACKNOWLEDGED) == len(list(ledger.all())), "a call failed"
+    assert min(len(ledger.events[actor]) for actor in COUNTERS) > COUNTER_EVENTS // 2
     assert cuts.amid_a_write > states // 10
     if safeguards == "all":
         assert cuts.verdict.looked_for > 100 * states

@@ -11,7 +11,14 @@ from denizen.server import Options, Server
 from denizen.store.sqlite import SqliteStore
 from denizen.testing.powercut import PowerCut
 from tests.durability.actors import ACTORS
-from tests.durability.ledger import Ledger, Verdict, judge_count, judge_ended, judge_lines
+from tests.durability.ledger import (
+    Ledger,
+    Verdict,
+    judge_count,
+    judge_ended,
+    judge_events,
+    judge_lines,
+)
 from tests.durability.link import Refused, ask
 
 
@@ -30,6 +37,7 @@ async def judge(port: int, ledger: Ledger, at: int) -> Verdict:
         increments, says, ends = (ledger.of(actor, name) for name in ("increment", "say", "end"))
         if increments:
             verdict += judge_count(increments, at, value)
+            verdict += judge_events(ledger.events.get(actor, []), at, value)
         elif ends:
             verdict += judge_ended(says, ends, at, value)
         else:

@@ -108,6 +108,8 @@ class Server:
         host, self.host = self.host, None
         state, self._state = self._state, None
         store, self._store = self._store, None
+        if host is not None:
+            host.dismiss_connections()
         if listener is not None:
             await listener.stop(grace_s)
         if host is not None:

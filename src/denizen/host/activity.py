@@ -88,13 +88,15 @@ class Activity:
     def succeed(self, value: bytes) -> None:
         """Answer with a packed value, unless it was answered before."""
         if not self.is_answered:
-            self._answered()
+            self.is_answered = True
+            self.forget_deadline()
             self._asker.succeed(self._call_id, value)
 
     def fail_with(self, failure: Failure) -> None:
         """Answer with a failure, unless it was answered before."""
         if not self.is_answered:
-            self._answered()
+            self.is_answered = True
+            self.forget_deadline()
             self._asker.fail(self._call_id, failure)
 
     def fail(self, error: DenizenError) -> None:
@@ -104,11 +106,19 @@ class Activity:
 
     def expire(self) -> None:
         """The deadline has passed (`host.deadlines.Expiring`)."""
-        if self.instance is not None and not self.is_answered:
+        if self.instance is not None and not self.is_given_up:
             self.instance.expire(self)
 
-    def _answered(self) -> None:
-        self.is_answered = True
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its asker was told something before it ended by itself."""
+        return self.is_answered and self._asker is not NOBODY
+
+    def is_asked_by(self, asker: Asker) -> bool:
+        return self._asker is asker
+
+    def forget_deadline(self) -> None:
+        """It may take as long as it likes, or is over."""
         if self.deadlines is not None and self.timeout_s is not None:
             self.deadlines.remove(self, self.timeout_s)
 

@@ -309,6 +309,14 @@ class Host:
         else:
             instance.call(activity)
 
+    def dismiss_connections(self) -> None:
+        """The server goes down: answer the calls of all connections, then close them with 1012.
+
+        Else those who wait on a socket that closes would never hear. Calls over HTTP may end first.
+        """
+        for instance in list(self._by_id.values()):
+            instance.dismiss(ActorStopped("The server is stopping: call again in a moment."))
+
     async def stop(self) -> None:
         """End every instance: what was acknowledged is durable, who waits is told."""
         self._is_stopped = True

@@ -261,7 +261,7 @@ class Instance:
     def _start_waiting(self) -> None:
         starting = self._starting or []
         for activity in starting:  # grows while it is walked, by those who are admitted meanwhile
-            if activity.is_answered:
+            if activity.is_given_up:
                 # It was given up between being let in and running.
                 self._activity_over(activity)
             elif self._ended is None:
@@ -545,12 +545,23 @@ class Instance:
         if not self._is_submitted and self._gate.wants_commit:
             self._submit()
 
+    def dismiss(self, error: DenizenError) -> None:
+        """Answer the calls of its connections and close them. What runs may go on."""
+        connections = list((self._connections or {}).values())
+        for activity in list((self._activities or {}).values()):
+            if any(activity.is_asked_by(connection) for connection in connections):
+                activity.fail(error)
+        for connection in connections:
+            connection.say_goodbye(error.close_code or 1011, error.code)
+
     def end(self, error: DenizenError) -> None:
         """This life is over: who waits is told why, connections are closed with the code for it."""
         if self._ended is not None:
             return
         self._ended = error
         self._forget_start_deadline()
+        if self._last_hook is not None:
+            self._last_hook.forget_deadline()
         self._body.stop()
         self._host.forget(self)
         self._tell_change()

@@ -356,6 +356,8 @@ class Room(Actor[RoomState]):
         self.broadcast("left", connection.state["name"])
 
     async def on_destroy(self) -> None:
+        if self.key == ("hangs",):
+            await asyncio.sleep(30)
         await self.client.get("counter", "destroyed").increment()
 
     @action
@@ -365,6 +367,11 @@ class Room(Actor[RoomState]):
     @action
     def note(self, text: str) -> None:
         self.state.log.append(text)
+
+    @action(exclusive=True)
+    async def note_alone(self, text: str, door: str) -> None:
+        self.state.log.append(text)
+        await self.client.get("latch").wait(door)
 
     @action
     def names(self) -> list[str]:

@@ -78,6 +78,23 @@ async def test_a_connection_that_hangs_in_its_hook_stops_nobody(world: Open) -> 
         await until_names(system, "ann", "slow")
 
 
+async def test_hooks_wait_for_an_exclusive_action_and_run_then(world: Open) -> None:
+    async with world() as system:
+        latch, room = Latch(system), system.get("room", "a")
+        ann = link(system, "room", "a", name="ann")
+        await ann.call("names")
+        alone = asyncio.ensure_future(room.note_alone("alone", "door"))
+        await latch.arrived("door")
+        ann.peer.lose()
+        bob = link(system, "room", "a", name="bob")
+        names = bob.send("names")
+        await latch.open("door")
+        await alone
+        assert await bob.answer(names) == ["bob"]
+        lines = (await room.log_lines())[3:]
+        assert lines == ["alone", "disconnect ann", "connect bob"]
+
+
 async def test_a_hook_that_takes_too_long_refuses(world: Open) -> None:
     async with world(limits={"action_timeout_s": 0.05}) as system:
         one = link(system, "room", "a", name="ann", before="never")

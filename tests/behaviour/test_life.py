@@ -1,6 +1,7 @@
 """An actor's life: created, found, crashed and started again, destroyed."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -234,6 +235,21 @@ async def test_the_reply_of_who_destroyed_waits_for_the_tombstone(world: Open) -
         assert not ending.done()
         system.store.release()
         assert await ending == "ended"
+
+
+async def test_a_last_hook_that_hangs_does_not_keep_the_actor(world: Open) -> None:
+    async with world(limits={"action_timeout_s": 0.1}) as system:
+        room = system.get("room", "hangs")
+        first = (await room.who_am_i())["id"]
+        # The caller's time may be over before the hook's is; the end comes all the same.
+        with contextlib.suppress(DenizenError):
+            await room.end()
+        while True:
+            try:
+                assert (await room.who_am_i())["id"] != first
+                break
+            except DenizenError:
+                await asyncio.sleep(0.01)
 
 
 async def test_calls_that_wait_for_a_destroyed_actor_are_told_or_meet_the_next(

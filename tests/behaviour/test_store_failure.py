@@ -56,9 +56,10 @@ async def test_acknowledged_is_kept_whatever_the_store_does(world: Open) -> None
     async with world(store=MemoryStore(faults)) as system:
         acknowledged = unknown = failed = 0
 
-        async def client(number: int) -> None:
+        async def client() -> None:
             nonlocal acknowledged, unknown, failed
-            for _ in range(20):
+            # Until the danger has come: in every kind, and many times.
+            while min(acknowledged, unknown, failed) < 10:
                 try:
                     await system.get("counter", "a").increment()
                     acknowledged += 1
@@ -67,12 +68,10 @@ async def test_acknowledged_is_kept_whatever_the_store_does(world: Open) -> None
                 except StoreError:
                     unknown += 1
 
-        await asyncio.gather(*(client(number) for number in range(8)))
+        await asyncio.gather(*(client() for _ in range(8)))
         faults.unknown = faults.unavailable = faults.conflict = 0.0
         await asyncio.sleep(0.05)
         count = await system.get("counter", "a").read()
-        assert acknowledged
-        assert failed
         assert acknowledged <= count <= acknowledged + unknown
 
 

@@ -11,7 +11,8 @@ groups are in flight, so that the next is ready when a flush ends.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 from denizen.core import entropy, failpoints
@@ -53,7 +54,7 @@ class Committer:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Source] = deque()
-        self._flights: set[asyncio.Task[None]] = set()
+        self._flights: set[asyncio.Future[list[Outcome]]] = set()
         self._is_flush_due = False
 
     def submit(self, source: Source) -> None:
@@ -76,15 +77,12 @@ class Committer:
         while self._waiting and len(self._flights) < self._limits.groups_in_flight_max:
             group = self._gather()
             if group.sources:
-                flight = self._loop.create_task(self._fly(group))
-                self._flights.add(flight)
-                flight.add_done_callback(self._landed)
+                failpoints.hit("committer.before_flush")
+                self._watch(group, asyncio.ensure_future(self._apply(group.batches)))
 
-    def _landed(self, flight: asyncio.Task[None]) -> None:
-        self._flights.discard(flight)
-        if self._waiting and not self._is_flush_due:
-            self._is_flush_due = True
-            self._loop.call_soon(self._flush)
+    def _watch(self, group: "_Group", flight: "asyncio.Future[list[Outcome]]") -> None:
+        self._flights.add(flight)
+        flight.add_done_callback(partial(self._landed, group))
 
     def _gather(self) -> "_Group":
         group = _Group()
@@ -103,54 +101,72 @@ class Committer:
                 break
         return group
 
-    async def _fly(self, group: "_Group") -> None:
-        failpoints.hit("committer.before_flush")
+    def _apply(self, batches: list[Batch]) -> Awaitable[list[Outcome]]:
+        """Hand a group to the store. A future of its own is waited for without a task: most groups."""
         try:
-            outcomes = await self._apply(group.batches)
+            return self._store.apply(batches)
         except StoreError as error:
-            _log.error("a group could not be committed", code=error.code, reason=error.message)
-            self._settle_all(group.sources, error)
+            refused: asyncio.Future[list[Outcome]] = self._loop.create_future()
+            refused.set_exception(error)
+            return refused
+
+    def _landed(self, group: "_Group", flight: "asyncio.Future[list[Outcome]]") -> None:
+        self._flights.discard(flight)
+        error = CommitOutcomeUnknown("Cancelled.") if flight.cancelled() else flight.exception()
+        if isinstance(error, CommitOutcomeUnknown) and not group.was_retried:
+            group.was_retried = True
+            self._watch(group, self._loop.create_task(self._apply_again(group.batches, error)))
             return
-        except Exception:
-            _log.exception("a group could not be committed")
-            self._settle_all(group.sources, InternalError())
-            return
+        if error is None:
+            self._settle(group, flight.result())
+        else:
+            self._fail(group, error)
+        if self._waiting and not self._is_flush_due:
+            self._is_flush_due = True
+            self._loop.call_soon(self._flush)
+
+    async def _apply_again(
+        self, batches: list[Batch], unknown: CommitOutcomeUnknown
+    ) -> list[Outcome]:
+        """Send batches of unknown outcome until the store says what became of them (C3)."""
+        for attempt in range(_UNKNOWN_TRIES_MAX):
+            await asyncio.sleep(entropy.uniform(0, 0.01 * 2**attempt))
+            try:
+                return await self._apply(batches)
+            except CommitOutcomeUnknown as error:
+                unknown = error
+            except StoreError:
+                # What this try says doesn't tell what became of the one before.
+                break
+        raise unknown
+
+    def _settle(self, group: "_Group", outcomes: list[Outcome]) -> None:
         failpoints.hit("committer.after_flush")
         for source, outcome in zip(group.sources, outcomes, strict=True):
             source.commit_settled(_REFUSED if outcome is Outcome.REFUSED else None)
         if group.destroys:
             self._on_destroyed()
 
-    async def _apply(self, batches: list[Batch]) -> list[Outcome]:
-        unknown: CommitOutcomeUnknown | None = None
-        for attempt in range(_UNKNOWN_TRIES_MAX):
-            try:
-                return await self._store.apply(batches)
-            except CommitOutcomeUnknown as error:
-                unknown = error
-                await asyncio.sleep(entropy.uniform(0, 0.01 * 2**attempt))
-            except StoreError:
-                # What this try says doesn't tell what became of the one before.
-                if unknown is None:
-                    raise
-                break
-        assert unknown is not None
-        raise unknown
-
-    def _settle_all(self, sources: list[Source], error: DenizenError) -> None:
-        for source in sources:
+    def _fail(self, group: "_Group", error: BaseException) -> None:
+        if not isinstance(error, StoreError):
+            _log.error("a group could not be committed", reason=repr(error))
+            error = InternalError()
+        else:
+            _log.error("a group could not be committed", code=error.code, reason=error.message)
+        for source in group.sources:
             source.commit_settled(error)
 
 
 class _Group:
     """The commits of one flush and where they come from."""
 
-    __slots__ = ("batches", "destroys", "sources")
+    __slots__ = ("batches", "destroys", "sources", "was_retried")
 
     def __init__(self) -> None:
         self.sources: list[Source] = []
         self.batches: list[Batch] = []
         self.destroys = False
+        self.was_retried = False
 
 
 _REFUSED = NotHere("Another generation of this actor has taken over; nothing was changed here.")

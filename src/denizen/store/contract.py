@@ -140,8 +140,11 @@ class Store(Protocol):
         """
         ...
 
-    async def apply(self, batches: Sequence[Batch]) -> list[Outcome]:
+    def apply(self, batches: Sequence[Batch]) -> Awaitable[list[Outcome]]:
         """Apply guarded batches as one durable group; an outcome for each, in order.
+
+        It may be awaited once. A driver that has a future at hand returns that: a committer then waits
+        without a task.
 
         Raises `StoreUnavailable` (no batch is durable, all may be sent again),
         `CommitOutcomeUnknown` (they may be durable: send them again, markers tell),

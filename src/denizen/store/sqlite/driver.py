@@ -82,14 +82,11 @@ class SqliteStore:
         # A commit that failed is void while this process lives, so no marker is needed.
         return await transact(self._begin, fn, deadline_s=deadline_s, markers=None)
 
-    async def apply(self, batches: Sequence[Batch]) -> list[Outcome]:
+    def apply(self, batches: Sequence[Batch]) -> Awaitable[list[Outcome]]:
         batches = tuple(batches)
         size_bytes = check_batches(batches)
         guarded = [guard.key for batch in batches for guard in batch.guards]
-        outcomes: list[Outcome] = await self._write(
-            lambda group: group.judge_batches(batches), guarded, size_bytes
-        )
-        return outcomes
+        return self._write(lambda group: group.judge_batches(batches), guarded, size_bytes)
 
     def watch(self, key: bytes) -> Awaitable[None]:
         check_key(key)
@@ -147,23 +144,23 @@ class SqliteStore:
         self._check_open()
         return BufferedTransaction(self)
 
-    async def _write(
+    def _write(
         self, judge: Callable[[Group], Any], guarded: Iterable[bytes], size_bytes: int
-    ) -> Any:
+    ) -> "asyncio.Future[Any]":
         self._check_place()
-        return await self._send(Write(judge, guarded, size_bytes))
+        return self._send(Write(judge, guarded, size_bytes))
 
     async def _on_writer(self, run: Callable[[], Any]) -> Any:
         self._check_place()
         return await self._send(Job(run))
 
-    async def _send(self, job: Job) -> Any:
+    def _send(self, job: Job) -> "asyncio.Future[Any]":
         self._pending[job] = None
         self._pending_bytes += job.size_bytes
         self._writer.send(job)
         if self._stall_timer is None:
             self._stall_timer = self._loop.call_later(STALL_S, self._check_stall)
-        return await job.answer
+        return job.answer
 
     def _report(self, done: list[Job], group: Group | None) -> None:
         """Called on the writer's thread."""

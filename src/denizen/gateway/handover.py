@@ -12,7 +12,7 @@ import binascii
 from base64 import b64decode
 from typing import Any
 
-from picows import WSUpgradeRequest
+from picows.common import WSUpgradeRequest
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its stubs
 
 from denizen.core.errors import DenizenError, MalformedMessage, UpgradeRequired

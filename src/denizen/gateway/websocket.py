@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from picows.picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from denizen.core import clock
 from denizen.core.limits import Limits

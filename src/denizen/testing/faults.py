@@ -76,7 +76,8 @@ class Nemesis:
         life = self._world.life
         if life is not None and life.node.is_running() and self._dice.throws(_CRASH_AT_COMMIT):
             self._world.trace.note("fault.crash_at_commit", place)
-            self._world.node.start(self._crash_and_boot())
+            self._world.crash()
+            self._world.node.start(self._boot_again())
             raise NodeDied
 
     async def _bring(self, danger: "Bringer") -> None:
@@ -112,10 +113,10 @@ class Nemesis:
     async def _crash(self) -> None:
         if self._world.life is not None:
             self._world.trace.note("fault.crash")
-            await self._crash_and_boot()
+            self._world.crash()
+            await self._boot_again()
 
-    async def _crash_and_boot(self) -> None:
-        self._world.crash()
+    async def _boot_again(self) -> None:
         await asyncio.sleep(self._dice.seconds(_DOWN_S))
         self._world.boot()
 
@@ -123,8 +124,7 @@ class Nemesis:
         if self._world.life is not None and not self._world.life.node.is_paused:
             self._world.trace.note("fault.restart")
             await self._world.stop_life()
-            await asyncio.sleep(self._dice.seconds(_DOWN_S))
-            self._world.boot()
+            await self._boot_again()
 
     async def _usurp(self) -> None:
         """A second life takes over while the first, which knows nothing of it, is only paused."""

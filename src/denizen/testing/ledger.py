@@ -14,6 +14,7 @@ from denizen.core.errors import (
     NotHere,
     StoreUnavailable,
     UserError,
+    code_of,
 )
 
 NOT_DONE = (NotConnected, NotHere, StoreUnavailable, UserError)
@@ -67,7 +68,7 @@ class Ledger:
         else:
             is_void = isinstance(error, NOT_DONE)
         entry.outcome = "failed" if is_void else "unknown"
-        entry.code = error.code if isinstance(error, DenizenError) else type(error).__name__
+        entry.code = code_of(error) if isinstance(error, DenizenError) else type(error).__name__
 
     def of(self, actor: str) -> list[Entry]:
         """The calls of one actor, in the order in which they were sent."""

@@ -246,7 +246,8 @@ class Host:
         instance = Instance(self, type_info, record)
         self._by_id[record.actor_id] = instance
         if record.has_address:
-            self._by_address[_address_of(record)] = instance
+            known_as = address if address.actor_id is None else _address_of(record)
+            self._by_address[known_as] = instance
         instance.start(snapshot)
         return instance
 

@@ -304,8 +304,11 @@ class Instance:
 
     def leave(self, connection: "Connection") -> None:
         """A connection has ended."""
-        if self._connections is not None:
-            self._connections.pop(connection.id, None)
+        connections = self._connections
+        if connections:
+            connections.pop(connection.id, None)
+            if not connections:
+                self._connections = None
         if self._ended is None and not self._is_ending:
             # Never refused, or the body would keep a connection that isn't there.
             self._admit(HookActivity(NOBODY, Hook(0, "disconnect", connection.id)))

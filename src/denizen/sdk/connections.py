@@ -48,23 +48,24 @@ class Connections(Collection[Connection]):
     A connection is among them from before `on_connect` until after `on_disconnect`.
     """
 
-    __slots__ = ("_by_id",)
+    __slots__ = ("_now",)
 
-    def __init__(self, by_id: dict[str, Connection]) -> None:
-        self._by_id = by_id
+    def __init__(self, now: Callable[[], dict[str, Connection]]) -> None:
+        """`now()` is who is connected at the moment, by id."""
+        self._now = now
 
     def __getitem__(self, connection_id: str) -> Connection:
-        return self._by_id[connection_id]
+        return self._now()[connection_id]
 
     def get(self, connection_id: str) -> Connection | None:
         """The connection of that id, or None when it is gone."""
-        return self._by_id.get(connection_id)
+        return self._now().get(connection_id)
 
     def __iter__(self) -> Iterator[Connection]:
-        return iter(list(self._by_id.values()))
+        return iter(list(self._now().values()))
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._now())
 
     def __contains__(self, item: object) -> bool:
-        return (item.id if isinstance(item, Connection) else item) in self._by_id
+        return (item.id if isinstance(item, Connection) else item) in self._now()

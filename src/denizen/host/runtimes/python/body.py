@@ -180,8 +180,11 @@ class PythonBody(TurnKeeper):
             self._forget(connection.id)
 
     def _forget(self, connection_id: str) -> None:
-        if self._by_connection:
-            self._by_connection.pop(connection_id, None)
+        connected = self._by_connection
+        if connected:
+            connected.pop(connection_id, None)
+            if not connected:
+                self._by_connection = None
 
     def _before_destroy(self, hook: Hook) -> Hooked | None:
         return self._run_destroy if "on_destroy" in self._type.hooks else None
@@ -245,9 +248,7 @@ class PythonBody(TurnKeeper):
 
     @property
     def connections(self) -> Connections:
-        if self._by_connection is None:
-            self._by_connection = {}
-        return Connections(self._by_connection)
+        return Connections(lambda: self._by_connection or {})
 
     @property
     def calls(self) -> ActorCalls:

@@ -4,6 +4,7 @@ Only what is declared with `@action` is callable. Arguments and results have the
 hints; a hint that can't be checked is refused when the class is made, not when it is called.
 """
 
+import contextlib
 import inspect
 import typing
 from collections.abc import Callable
@@ -137,10 +138,15 @@ class Action:
         try:
             if model is not None:
                 return msgspec.convert(args, model)  # type: ignore[no-any-return]
-            if self._rest is not None and len(args) > self._required:
+            if self._rest is not None and count > self._required:
                 return self._bind_rest(args)
         except msgspec.ValidationError as error:
             raise InvalidArguments(f"{self.name}: {error}") from None
+        if count < self._required:
+            # A client leaves out trailing arguments that it has no value for: null, where that fits.
+            with contextlib.suppress(msgspec.ValidationError):
+                full = args + [None] * (self._required - count)
+                return msgspec.convert(full, self._model[self._required])  # type: ignore[no-any-return]
         raise InvalidArguments(f"{self.name} takes {self._arity()}, {len(args)} were given.")
 
     def _bind_rest(self, args: list[Any]) -> tuple[Any, ...]:

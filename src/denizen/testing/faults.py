@@ -134,6 +134,7 @@ class Nemesis:
             return
         world.trace.note("fault.usurp", old.node.name)
         old.node.pause()
+        old.usurp()
         world.abandon()
         world.boot()
         await asyncio.sleep(self._dice.seconds(_USURPED_S))

@@ -78,7 +78,10 @@ def _judge_presence(
             yield f"acknowledged = present: {op} is {present[op]} times in {actor}, acknowledged {count}"
     for op, count in present.items():
         if count > asked[op]:
-            yield f"nothing invented: {op} is {count} times in {actor}, asked for {asked[op]}"
+            yield (
+                f"nothing invented: {op} is {count} times in {actor}; calls that asked for it and didn't "
+                f"surely fail: {asked[op]}"
+            )
 
 
 def _may_add(entry: Entry) -> list[str]:

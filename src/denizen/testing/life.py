@@ -6,7 +6,7 @@ The parts are the product's own, wired as `server.py` does; only listening and t
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from denizen.core.errors import DenizenError
+from denizen.core.errors import DenizenError, StoreUnavailable
 from denizen.core.limits import Limits
 from denizen.gateway.ports import ClientConnection, ConnectRequest, Peer
 from denizen.host.host import Host
@@ -50,6 +50,13 @@ class Life:
         await self._host.stop()
         await self._state.close()
 
+    def usurp(self) -> None:
+        """Another life has taken over: this one can start no actor any more, only go on with what it has.
+
+        Leases will see to that once several hosts share a store; the head row is the fence in any case.
+        """
+        self._store.is_usurped = True
+
     def kill(self) -> None:
         """End as a process does that is killed."""
         self.node.kill()
@@ -65,14 +72,21 @@ class WatchedStore:
         self._store = store
         self._monitors = monitors
         self._trace = trace
+        self.is_usurped = False
 
     def transaction(self) -> Transaction:
+        self._check_reads()
         return self._store.transaction()
 
     async def transact(
         self, fn: Callable[[Transaction], Awaitable[T]], *, deadline_s: float = 10.0
     ) -> T:
+        self._check_reads()
         return await self._store.transact(fn, deadline_s=deadline_s)
+
+    def _check_reads(self) -> None:
+        if self.is_usurped:
+            raise StoreUnavailable("Another life of the server has the store (a simulated fault).")
 
     async def apply(self, batches: Sequence[Batch]) -> list[Outcome]:
         life = self._node.name

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from denizen.core.errors import DenizenError, OutcomeUnknown, from_wire
 from denizen.wire import values
 from denizen.wire.runtime import Failure, HttpReceive, HttpSend
@@ -38,7 +36,10 @@ def plain_scope(scope: ASGIMessage) -> ASGIMessage:
 
 
 class Exchange:
-    """One request: asked by the gateway, answered message by message by the body."""
+    """One request: asked by the gateway, answered message by message by the body.
+
+    Its two directions don't wait for each other: an app may wait for the client's end while it sends.
+    """
 
     def __init__(
         self,
@@ -47,13 +48,21 @@ class Exchange:
     ) -> None:
         self._receive = receive
         self._send = send
-        self._wants: asyncio.Queue[HttpReceive | HttpSend] = asyncio.Queue()
+        # Bounded by the app, which waits for each answer.
+        self._receives: asyncio.Queue[HttpReceive] = asyncio.Queue()
+        self._sends: asyncio.Queue[HttpSend] = asyncio.Queue()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Who gave the request up doesn't ask what became of it.
+        self._ended.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         self._has_sent = False
+        self._is_complete = False
 
     def serve(self, want: HttpReceive | HttpSend) -> None:
-        """The app wants a message or sends one. Bounded by the app: it waits for each answer."""
-        self._wants.put_nowait(want)
+        """The app wants a message or sends one."""
+        if isinstance(want, HttpReceive):
+            self._receives.put_nowait(want)
+        else:
+            self._sends.put_nowait(want)
 
     def succeed(self, call_id: int, value: bytes) -> None:
         """The app has returned (`host.activity.Asker`)."""
@@ -63,45 +72,53 @@ class Exchange:
     def fail(self, call_id: int, failure: Failure) -> None:
         """The app has raised, or the actor is gone."""
         if not self._ended.done():
-            metadata = None if failure.metadata is msgspec.UNSET else failure.metadata
-            self._ended.set_exception(from_wire(failure.code, failure.message, metadata))
+            self._ended.set_exception(from_wire(failure.code, failure.message, failure.metadata))
 
     async def run(self, instance: "Instance") -> None:
         """Serve the app's wants until it ends. Raises its error if nothing was sent before.
 
-        The app may end while a want is served (a stream that it no longer reads): that is given up.
+        The app may end while a want is served (a body that it doesn't read): that is given up.
         """
-        serving = asyncio.ensure_future(self._serve_wants(instance))
+        serving = {
+            asyncio.ensure_future(self._serve_receives(instance)),
+            asyncio.ensure_future(self._serve_sends(instance)),
+        }
         try:
-            await asyncio.wait({serving, self._ended}, return_when=asyncio.FIRST_COMPLETED)
-            if serving.done() and not self._ended.done():
-                serving.result()
-            await self._drain(instance)
+            await asyncio.wait({*serving, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._ended.done():
+                for broken in serving:
+                    if broken.done():
+                        broken.result()
+            while not self._sends.empty():
+                await self._serve_send(instance, self._sends.get_nowait())
         finally:
-            serving.cancel()
+            for direction in serving:
+                direction.cancel()
         try:
             await self._ended
         except DenizenError:
             if not self._has_sent:
                 raise
-            # Half an answer is out: only breaking the connection tells the client so.
-            raise OutcomeUnknown("The actor's HTTP app failed after it began to answer.") from None
+            if not self._is_complete:
+                # Half an answer is out: only breaking the connection tells the client so.
+                raise OutcomeUnknown(
+                    "The actor's HTTP app failed after it began to answer."
+                ) from None
 
-    async def _serve_wants(self, instance: "Instance") -> None:
+    async def _serve_receives(self, instance: "Instance") -> None:
         while True:
-            await self._serve_one(instance, await self._wants.get())
-
-    async def _drain(self, instance: "Instance") -> None:
-        while not self._wants.empty():
-            want = self._wants.get_nowait()
-            if isinstance(want, HttpSend):
-                await self._serve_one(instance, want)
-
-    async def _serve_one(self, instance: "Instance", want: HttpReceive | HttpSend) -> None:
-        if isinstance(want, HttpReceive):
+            want = await self._receives.get()
             event = await self._receive()
             instance.answer(want.request_id, values.pack(event), None)
-        else:
-            self._has_sent = True
-            await self._send(values.unpack(want.event))
-            instance.answer(want.request_id, None, None)
+
+    async def _serve_sends(self, instance: "Instance") -> None:
+        while True:
+            await self._serve_send(instance, await self._sends.get())
+
+    async def _serve_send(self, instance: "Instance", want: HttpSend) -> None:
+        self._has_sent = True
+        event = values.unpack(want.event)
+        await self._send(event)
+        if event["type"] == "http.response.body" and not event.get("more_body"):
+            self._is_complete = True
+        instance.answer(want.request_id, None, None)

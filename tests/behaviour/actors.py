@@ -15,6 +15,7 @@ import msgspec
 from denizen import Actor, UserError, action
 from denizen.core.errors import DenizenError
 from denizen.sdk import Connection
+from tests.behaviour.web import WEB
 
 
 class Latch(Actor):
@@ -704,4 +705,5 @@ ACTORS: list[type[Actor[Any]]] = [
     Room,
     Stateless,
     Stubborn,
+    *WEB,
 ]

@@ -282,7 +282,8 @@ class TrackedState:
         """
         changes: dict[str, bytes | None] = {}
         read, obj, encoded = self._type.read, self.obj, self.encoded
-        for name in names:
+        # In the same order in every process, or what is simulated would not repeat itself.
+        for name in names if len(names) < 2 else sorted(names):
             data = self._encode(name, read[name](obj))
             if data != encoded.get(name):
                 changes[name] = data

@@ -7,7 +7,7 @@ a cut at places in the record, and a whole server on it is asked for everything.
 
 import asyncio
 import os
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from denizen.testing.powercut import PowerCut
 from tests.durability.ledger import Ledger, Outcome
 from tests.durability.link import linked
 from tests.durability.mutations import replying_before_the_commit
-from tests.durability.world import cut_power, random_places, serving
+from tests.durability.world import Cuts, cut_power, random_places, serving
 
 STATES = int(os.environ.get("DENIZEN_POWER_CUTS", "300"))
 MUTANT_STATES = 60
@@ -80,41 +80,69 @@ async def run_on(cut: PowerCut, path: str, *, synchronous: bool) -> tuple[Ledger
     return ledger, begun_at, cut.position()
 
 
-@pytest.mark.deadline(150)
-@pytest.mark.parametrize("safeguards", ["all", "no syncing", "replies before the commit"])
-async def test_power_cuts_keep_what_was_acknowledged_as_long_as_no_safeguard_is_removed(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    safeguards: str,
-) -> None:
+@pytest.fixture(autouse=True)
+def frequent_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "CHECKPOINT_PAGES", CHECKPOINT_PAGES)
-    states = STATES if safeguards == "all" else MUTANT_STATES
-    early = replying_before_the_commit() if safeguards.startswith("replies") else nullcontext()
+
+
+@pytest.mark.deadline(60 + STATES // 2)
+async def test_power_cuts_keep_what_was_acknowledged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cuts, checkpoints = await cut_again_and_again(tmp_path, STATES)
+    report(capsys, "as it is", cuts, STATES)
+    assert cuts.verdict.looked_for > 100 * STATES
+    assert cuts.verdict.is_clean
+    assert cuts.unreadable == 0
+    assert cuts.amid_a_write > STATES // 10
+    assert checkpoints > 2
+
+
+async def test_power_cuts_without_syncing_lose_what_was_acknowledged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cuts, _ = await cut_again_and_again(tmp_path, MUTANT_STATES, synchronous=False)
+    report(capsys, "without syncing", cuts, MUTANT_STATES)
+    assert cuts.verdict.lost > 0
+
+
+async def test_power_cuts_with_replies_before_the_commit_lose_what_was_acknowledged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removed = replying_before_the_commit()
+    cuts, _ = await cut_again_and_again(tmp_path, MUTANT_STATES, removed=removed)
+    report(capsys, "with replies before the commit", cuts, MUTANT_STATES)
+    assert cuts.verdict.lost > 0
+
+
+async def cut_again_and_again(
+    folder: Path,
+    states: int,
+    *,
+    synchronous: bool = True,
+    removed: AbstractContextManager[None] | None = None,
+) -> tuple[Cuts, int]:
+    """One run under load, and what the disk may hold after cuts in it; how many checkpoints it had.
+
+    removed: a safeguard that is missing during the run.
+    """
     source = entropy.SeededSource(1)
     with closing(PowerCut()) as cut:
-        with early:
-            synchronous = safeguards != "no syncing"
-            run = await run_on(cut, str(tmp_path / "data.db"), synchronous=synchronous)
-        ledger, begun_at, ended_at = run
+        path = str(folder / "data.db")
+        with removed or nullcontext():
+            ledger, begun_at, ended_at = await run_on(cut, path, synchronous=synchronous)
         places = random_places(begun_at, ended_at, states, source)
         cuts = await cut_power(cut, ledger, places, source)
-    record = cut.record[begun_at:ended_at]
-    checkpoints = sum(event.kind == "sync" and event.path.endswith(".db") for event in record)
-    with capsys.disabled():
-        print(
-            f"\n  {states} power cuts ({cuts.amid_a_write} amid a write, {checkpoints} "
-            f"checkpoints), safeguards: {safeguards}: {cuts.verdict}, {cuts.unreadable} states "
-            "unreadable",
-            end="",
-        )
+        record = cut.record[begun_at:ended_at]
     assert ledger.count(Outcome.ACKNOWLEDGED) == len(list(ledger.all())), "a call failed"
     assert min(len(ledger.events[actor]) for actor in COUNTERS) > COUNTER_EVENTS // 2
-    assert cuts.amid_a_write > states // 10
-    if safeguards == "all":
-        assert cuts.verdict.looked_for > 100 * states
-        assert cuts.verdict.is_clean
-        assert cuts.unreadable == 0
-        assert checkpoints > 2
-    else:
-        assert cuts.verdict.lost > 0
+    return cuts, sum(event.kind == "sync" and event.path.endswith(".db") for event in record)
+
+
+def report(capsys: pytest.CaptureFixture[str], how: str, cuts: Cuts, states: int) -> None:
+    with capsys.disabled():
+        print(
+            f"\n  {states} power cuts {how} ({cuts.amid_a_write} amid a write): {cuts.verdict}, "
+            f"{cuts.unreadable} states unreadable",
+            end="",
+        )

@@ -1,6 +1,5 @@
 """`denizen call`: one call to one actor, its result on standard output."""
 
-import asyncio
 import sys
 from typing import Annotated, Any
 
@@ -27,6 +26,8 @@ def call(
     json: Annotated[bool, typer.Option("--json", help="Print for programs, errors too.")] = False,
 ) -> None:
     """Call an action of an actor and print its result."""
+    import asyncio  # not for the other verbs: their start would pay for it
+
     try:
         where = _parse(address)
         values = [_value(text) for text in args or ()]

@@ -38,6 +38,7 @@ def dev(
     gc.disable()  # it would look through what is being imported, again and again
     from denizen.cli import serving
 
+    gc.freeze()  # code stays: it needn't be looked through later either, nor be copied after a fork
     gc.enable()
     options = serving.DevOptions(
         target=target,

@@ -6,10 +6,11 @@ import os
 import re
 import sys
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
+
+import msgspec
 
 from denizen import Actor
 from denizen.cli.screen import Failure
@@ -17,8 +18,7 @@ from denizen.cli.screen import Failure
 _FRAMES_MAX = 8
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """What was asked to be served: a Python file, or a module by its dotted name."""
 
     target: str
@@ -44,8 +44,7 @@ class Source:
             raise Failure(f"{self.target!r} is neither a .py file nor a module's name.")
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """The actors of a module, and the page that it wants to be opened, if any."""
 
     classes: list[type[Actor[Any]]]

@@ -5,9 +5,9 @@ import gc
 import os
 import signal
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import typer
 import uvloop
 
@@ -20,8 +20,7 @@ from denizen.server import Options, Server, log_to_stderr
 _DATABASE = "denizen.db"
 
 
-@dataclass(frozen=True, kw_only=True)
-class DevOptions:
+class DevOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What `denizen dev` was told."""
 
     target: str

@@ -10,7 +10,8 @@ import os
 import select
 import signal
 import socket
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from denizen.cli import watching
 from denizen.cli.child import Child

@@ -13,6 +13,8 @@ from denizen.cli.screen import tell
 
 FOLDERS_MAX = 1_000
 _CHECK_MS = 500
+_NICENESS = 10
+"""Of the watching process: it gets ready while the server does, which is what people wait for."""
 _NOT_CODE = frozenset({"__pycache__", "node_modules", "site-packages"})
 
 
@@ -29,6 +31,7 @@ def watch(folder: Path) -> Iterator[int]:
         try:
             os.close(receiving)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            os.nice(_NICENESS)
             _report(folder, sending, parent)
         except Exception as error:  # the system's limits, a folder that went away, …
             tell(f"The code is no longer watched ({error}): start anew by hand after a change.")

@@ -54,6 +54,21 @@ async def test_a_full_actor_still_learns_who_left(world: Open) -> None:
             await asyncio.sleep(0)
 
 
+async def test_a_full_actor_still_learns_who_came(world: Open) -> None:
+    async with world(limits={"calls_per_actor_max": 1}) as system:
+        counter = system.get("counter", "a")
+        await counter.read()
+        system.store.hold()
+        held = asyncio.ensure_future(counter.increment())
+        await system.store.until_held()
+        one = link(system, "counter", "a")
+        with pytest.raises(Overloaded):
+            await counter.read()
+        system.store.release()
+        await held
+        assert await one.call("mine") is not None
+
+
 async def test_connections_of_an_actor(world: Open) -> None:
     async with world(limits={"connections_per_actor_max": 2}) as system:
         first, second = link(system, "room", "a", name="x"), link(system, "room", "a", name="y")

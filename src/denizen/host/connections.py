@@ -26,7 +26,7 @@ from denizen.core.errors import (
 )
 from denizen.core.limits import Limits
 from denizen.core.principal import Principal
-from denizen.host.activity import NOBODY, Activity, HookActivity
+from denizen.host.activity import Activity, HookActivity
 from denizen.wire.runtime import Caller, Failure, Hook
 from denizen.wire.v1.codec import Codec
 from denizen.wire.v1.frames import CallFrame, SubscribeFrame
@@ -120,7 +120,7 @@ class Connection:
         self._instance = instance
         hook = Hook(0, "connect", self.id, self.params, self._principal)
         if instance.lets_in_all:
-            instance.begin(HookActivity(NOBODY, hook))
+            instance.tell(hook)
             self._let_in()
             return
         self._is_asking = True

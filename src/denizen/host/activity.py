@@ -1,14 +1,10 @@
 """One thing that an actor is asked to do: a call, a hook, an HTTP request. From arrival to answer."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from denizen.core.errors import DenizenError, code_of
-from denizen.wire.runtime import Call, Caller, Failure, Hook, HttpStart
-
-if TYPE_CHECKING:
-    from denizen.host.deadlines import Deadlines
-    from denizen.host.http import Exchange
-    from denizen.host.instance import Instance
+from denizen.host.deadlines import Deadlines
+from denizen.wire.runtime import Call, Caller, Failure, Hook, HttpReceive, HttpSend, HttpStart
 
 NO_CALLER = Caller()
 
@@ -19,6 +15,20 @@ class Asker(Protocol):
     def succeed(self, call_id: int, value: bytes) -> None: ...
 
     def fail(self, call_id: int, failure: Failure) -> None: ...
+
+
+class Doer(Protocol):
+    """Whose activity it is."""
+
+    def expire(self, activity: "Activity") -> None:
+        """The activity's deadline has passed before it was answered."""
+        ...
+
+
+class Exchange(Asker, Protocol):
+    """The asker of an HTTP request, who also serves the app's wants meanwhile."""
+
+    def serve(self, want: HttpReceive | HttpSend) -> None: ...
 
 
 class _Nobody:
@@ -41,16 +51,16 @@ class Activity:
     """
 
     __slots__ = (
-        "_asker",
         "_call_id",
         "action",
         "args",
+        "asker",
         "caller",
         "deadline_at",
         "deadlines",
+        "doer",
         "has_run",
         "id",
-        "instance",
         "is_answered",
         "is_exclusive",
         "is_running",
@@ -66,7 +76,7 @@ class Activity:
         caller: Caller = NO_CALLER,
         timeout_s: float | None = None,
     ) -> None:
-        self._asker = asker
+        self.asker = asker
         self._call_id = call_id
         self.action = action
         self.args = args
@@ -75,7 +85,7 @@ class Activity:
         self.deadline_at: float | None = None
         self.deadlines: Deadlines | None = None
         self.id = -1
-        self.instance: Instance | None = None
+        self.doer: Doer | None = None
         self.is_exclusive = False
         self.is_running = False
         self.has_run = False
@@ -90,14 +100,14 @@ class Activity:
         if not self.is_answered:
             self.is_answered = True
             self.forget_deadline()
-            self._asker.succeed(self._call_id, value)
+            self.asker.succeed(self._call_id, value)
 
     def fail_with(self, failure: Failure) -> None:
         """Answer with a failure, unless it was answered before."""
         if not self.is_answered:
             self.is_answered = True
             self.forget_deadline()
-            self._asker.fail(self._call_id, failure)
+            self.asker.fail(self._call_id, failure)
 
     def fail(self, error: DenizenError) -> None:
         """Answer with an error of ours, unless it was answered before."""
@@ -106,16 +116,13 @@ class Activity:
 
     def expire(self) -> None:
         """The deadline has passed (`host.deadlines.Expiring`)."""
-        if self.instance is not None and not self.is_given_up:
-            self.instance.expire(self)
+        if self.doer is not None and not self.is_given_up:
+            self.doer.expire(self)
 
     @property
     def is_given_up(self) -> bool:
         """Whether its asker was told something before it ended by itself."""
-        return self.is_answered and self._asker is not NOBODY
-
-    def is_asked_by(self, asker: Asker) -> bool:
-        return self._asker is asker
+        return self.is_answered and self.asker is not NOBODY
 
     def forget_deadline(self) -> None:
         """It may take as long as it likes, or is over."""
@@ -143,7 +150,7 @@ class HttpActivity(Activity):
 
     __slots__ = ("_scope", "exchange")
 
-    def __init__(self, exchange: "Exchange", scope: dict[str, Any]) -> None:
+    def __init__(self, exchange: Exchange, scope: dict[str, Any]) -> None:
         super().__init__(exchange, 0, "", [])
         self._scope = scope
         self.exchange = exchange

@@ -5,7 +5,7 @@ judged, the actor found or woken, its connect hook run; frames that come meanwhi
 in order once it has ended. Every call that could be read is answered exactly once.
 """
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -30,10 +30,6 @@ from denizen.host.activity import Activity, HookActivity
 from denizen.wire.runtime import Caller, Failure, Hook
 from denizen.wire.v1.codec import Codec
 from denizen.wire.v1.frames import CallFrame, SubscribeFrame
-
-if TYPE_CHECKING:
-    from denizen.host.host import Host
-    from denizen.host.instance import Instance
 
 _REFUSED = 1008
 
@@ -68,18 +64,45 @@ class ConnectRequest(Protocol):
     def problem(self) -> Exception | None: ...
 
 
+class Home(Protocol):
+    """The actor of a connection, awake."""
+
+    @property
+    def lets_in_all(self) -> bool:
+        """Whether no hook of it decides on connections."""
+        ...
+
+    def join(self, connection: "Connection") -> None: ...
+
+    def leave(self, connection: "Connection") -> None: ...
+
+    def begin(self, activity: Activity) -> None: ...
+
+    def call(self, activity: Activity) -> None: ...
+
+
+class Finder(Protocol):
+    """Who finds a connection's actor."""
+
+    limits: Limits
+
+    def join(self, connection: "Connection", address: Address) -> None:
+        """Find the actor and tell the connection, by `found` or `refuse`."""
+        ...
+
+
 class Connection:
     """A client's connection to one actor."""
 
     __slots__ = (
         "_early",
-        "_host",
         "_in_flight",
         "_instance",
         "_is_asking",
         "_is_binary",
         "_is_closed",
         "_is_open",
+        "_limits",
         "_peer",
         "_principal",
         "caller",
@@ -89,17 +112,17 @@ class Connection:
         "subscriptions",
     )
 
-    def __init__(self, host: "Host", peer: Peer, codec: Codec, principal: str) -> None:
+    def __init__(self, finder: Finder, peer: Peer, codec: Codec, principal: str) -> None:
         self.id = entropy.token_hex(8)
         self.codec = codec
         self.caller = Caller(self.id)
         self.subscriptions: set[str] = set()
-        self._host = host
+        self._limits = finder.limits
         self._peer = peer
         self.params: Any = None
         self._principal = principal
         self._is_binary = codec.is_binary
-        self._instance: Instance | None = None
+        self._instance: Home | None = None
         self._early: list[tuple[bytes | None, bool]] | None = []
         self._in_flight = 0
         self._is_asking = False
@@ -108,7 +131,7 @@ class Connection:
 
     # Joining.
 
-    def found(self, instance: "Instance") -> None:
+    def found(self, instance: Home) -> None:
         """The actor is awake: join it and let its hook decide."""
         if self._is_closed:
             return
@@ -124,7 +147,7 @@ class Connection:
             self._let_in()
             return
         self._is_asking = True
-        instance.begin(HookActivity(_Greeting(self), hook, self._host.limits.action_timeout_s))
+        instance.begin(HookActivity(_Greeting(self), hook, self._limits.action_timeout_s))
 
     def hook_ended(self, error: DenizenError | None) -> None:
         """The connect hook has let the connection in, or refused it."""
@@ -184,7 +207,7 @@ class Connection:
         if not self._is_open:
             self._keep(None, False)
             return
-        limit = self._host.limits.frame_bytes_max
+        limit = self._limits.frame_bytes_max
         self._tell(MessageTooLong(f"A frame has at most {limit} bytes."))
 
     def lost(self) -> None:
@@ -237,7 +260,7 @@ class Connection:
         early = self._early
         if early is None or self._is_closed:
             return
-        if len(early) >= self._host.limits.calls_per_connection_max:
+        if len(early) >= self._limits.calls_per_connection_max:
             self.refuse(Overloaded("Too many frames before the connection was let in."))
             return
         early.append((payload, is_binary))
@@ -245,7 +268,7 @@ class Connection:
     def _call(self, frame: CallFrame) -> None:
         activity = Activity(self, frame.id, frame.action, frame.args, self.caller)
         self._in_flight += 1
-        if self._in_flight > self._host.limits.calls_per_connection_max:
+        if self._in_flight > self._limits.calls_per_connection_max:
             activity.fail(
                 Overloaded("The connection has too many calls under way: wait for replies.")
             )
@@ -255,7 +278,7 @@ class Connection:
     def _subscribe(self, frame: SubscribeFrame) -> None:
         if not frame.is_on:
             self.subscriptions.discard(frame.event)
-        elif len(self.subscriptions) < self._host.limits.subscriptions_max:
+        elif len(self.subscriptions) < self._limits.subscriptions_max:
             self.subscriptions.add(frame.event)
         else:
             self._tell(Overloaded("The connection has too many subscriptions."))
@@ -292,11 +315,11 @@ class _Greeting:
 
 
 def open_connection(
-    host: "Host", request: ConnectRequest, peer: Peer, codecs: dict[str, Codec]
+    finder: Finder, request: ConnectRequest, peer: Peer, codecs: dict[str, Codec]
 ) -> Connection:
     """Judge a request's version, format and parameters; refuse, or begin to join."""
     codec = codecs.get(request.format or "")
-    connection = Connection(host, peer, codec or codecs["json"], request.principal.name)
+    connection = Connection(finder, peer, codec or codecs["json"], request.principal.name)
     try:
         if isinstance(request.problem, DenizenError):
             raise request.problem
@@ -310,8 +333,8 @@ def open_connection(
             raise InvalidProtocolFormat(
                 f"The format {request.format or '(none)'} isn't served: use format=json or format=cbor."
             )
-        connection.params = _read_params(request.params, host.limits)
-        host.join(connection, request.address)
+        connection.params = _read_params(request.params, finder.limits)
+        finder.join(connection, request.address)
     except DenizenError as error:
         connection.refuse(error)
     return connection

@@ -2,14 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from denizen.core.errors import DenizenError, OutcomeUnknown, from_wire
 from denizen.wire import values
 from denizen.wire.runtime import Failure, HttpReceive, HttpSend
-
-if TYPE_CHECKING:
-    from denizen.host.instance import Instance
 
 ASGIMessage = dict[str, Any]
 _PLAIN_SCOPE = (
@@ -33,6 +30,12 @@ def plain_scope(scope: ASGIMessage) -> ASGIMessage:
     plain["asgi"] = {"version": "3.0", "spec_version": "2.3"}
     plain["headers"] = [(bytes(name), bytes(value)) for name, value in scope["headers"]]
     return plain
+
+
+class Answering(Protocol):
+    """Where the answers to an app's wants go: its actor."""
+
+    def answer(self, request_id: int, value: bytes | None, failure: Failure | None) -> None: ...
 
 
 class Exchange:
@@ -74,7 +77,7 @@ class Exchange:
         if not self._ended.done():
             self._ended.set_exception(from_wire(failure.code, failure.message, failure.metadata))
 
-    async def run(self, instance: "Instance") -> None:
+    async def run(self, instance: Answering) -> None:
         """Serve the app's wants until it ends. Raises its error if nothing was sent before.
 
         The app may end while a want is served (a body that it doesn't read): that is given up.
@@ -105,17 +108,17 @@ class Exchange:
                     "The actor's HTTP app failed after it began to answer."
                 ) from None
 
-    async def _serve_receives(self, instance: "Instance") -> None:
+    async def _serve_receives(self, instance: Answering) -> None:
         while True:
             want = await self._receives.get()
             event = await self._receive()
             instance.answer(want.request_id, values.pack(event), None)
 
-    async def _serve_sends(self, instance: "Instance") -> None:
+    async def _serve_sends(self, instance: Answering) -> None:
         while True:
             await self._serve_send(instance, await self._sends.get())
 
-    async def _serve_send(self, instance: "Instance", want: HttpSend) -> None:
+    async def _serve_send(self, instance: Answering, want: HttpSend) -> None:
         self._has_sent = True
         event = values.unpack(want.event)
         await self._send(event)

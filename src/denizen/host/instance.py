@@ -1,13 +1,13 @@
 """One awake actor in its host: what arrives for it, what it says, what leaves.
 
-The way of a call: `call` asks the admission whether it may start; `_run` hands it to the body; the body says
-turns to `hear`, whose changes and outputs go through the gate; when the commit before an output is durable,
-`_release` lets it leave. Nothing here looks into a state or runs an actor's code.
+The way of a call: `call` asks the admission whether it may start, and hands it to the body; the body says
+turns to `hear`, whose changes and outputs go to the ledger; when what came before an output is durable,
+`release` lets it leave. Nothing here looks into a state or runs an actor's code.
 """
 
-import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, Protocol
 
 from denizen.core import clock
 from denizen.core.errors import (
@@ -17,17 +17,20 @@ from denizen.core.errors import (
     DenizenError,
     Overloaded,
     RpcTimedOut,
-    TooManyConnections,
     from_wire,
 )
+from denizen.core.limits import Limits
 from denizen.host.activity import NOBODY, Activity, HookActivity, HttpActivity
 from denizen.host.admission import Admission
-from denizen.host.gate import Gate
-from denizen.telemetry import logs
-from denizen.wire.commits import Commit, Head, Record, Snapshot, next_head
+from denizen.host.audience import Audience, Listener
+from denizen.host.deadlines import Deadlines
+from denizen.host.ledger import Ledger
+from denizen.host.ports import StatePort
+from denizen.wire.commits import Record, Snapshot
 from denizen.wire.runtime import (
     Answer,
     Barrier,
+    Body,
     Cancel,
     Crash,
     Disconnect,
@@ -41,6 +44,7 @@ from denizen.wire.runtime import (
     Output,
     Reply,
     Request,
+    Say,
     Start,
     Started,
     ToHost,
@@ -48,12 +52,34 @@ from denizen.wire.runtime import (
     TypeInfo,
 )
 
-if TYPE_CHECKING:
-    from denizen.host.connections import Connection
-    from denizen.host.host import Host
-
 _START_COMMIT_DELAY_S = 0.02
-_log = logs.get("host")
+_CONNECT_HOOKS = ("on_before_connect", "on_connect")
+
+
+class Surroundings(Protocol):
+    """What an instance needs of its host."""
+
+    limits: Limits
+    deadlines: Deadlines
+    state: StatePort
+
+    def make_body(self, type_name: str, say: Say) -> Body: ...
+
+    def send_request(
+        self, maker: "Instance", request: Request, chain: tuple[str, ...], timeout_s: float
+    ) -> None:
+        """A call to another actor leaves; its answer comes by `maker.answer`."""
+        ...
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Run something after what is under way."""
+        ...
+
+    def later(self, delay_s: float, function: Callable[[], None]) -> None: ...
+
+    def forget(self, instance: "Instance") -> None:
+        """The instance has ended: the next who asks wakes another."""
+        ...
 
 
 class Instance:
@@ -62,22 +88,15 @@ class Instance:
     __slots__ = (
         "_activities",
         "_admission",
+        "_audience",
         "_body",
-        "_changed",
-        "_connections",
-        "_creates",
         "_ended",
         "_farewell",
-        "_flying_head",
-        "_gate",
-        "_generation",
-        "_head",
         "_host",
         "_is_ending",
-        "_is_last_commit",
         "_is_started",
-        "_is_submitted",
         "_last_hook",
+        "_ledger",
         "_next_activity",
         "_start_deadline",
         "_starting",
@@ -85,30 +104,23 @@ class Instance:
         "type_info",
     )
 
-    def __init__(self, host: "Host", type_info: TypeInfo, record: Record) -> None:
+    def __init__(self, host: Surroundings, type_info: TypeInfo, record: Record) -> None:
         self._host = host
         self.type_info = type_info
         self.record = record
         self._admission: Admission[Activity] = Admission()
-        self._gate = Gate(host.limits.commit_bytes_max)
+        self._ledger = Ledger(self, host.state, record, host.limits.commit_bytes_max)
+        self._audience = Audience()
         self._body = host.make_body(type_info.name, self.hear)
-        self._head: Head | None = None
-        self._flying_head: Head | None = None
-        self._generation = 0
-        self._creates = False
         self._is_started = False
-        self._is_submitted = False
         self._is_ending = False
-        self._is_last_commit = False
         self._ended: DenizenError | None = None
         self._last_hook: Activity | None = None
         self._farewell: list[Output] = []
         self._start_deadline: _StartDeadline | None = None
-        self._changed: asyncio.Future[None] | None = None
         self._next_activity = 0
         # Made when first needed: an idle actor is to be small.
         self._activities: dict[int, Activity] | None = None
-        self._connections: dict[str, Connection] | None = None
         # Admitted, to run at the loop's next turn; whoever is admitted meanwhile runs behind them.
         self._starting: list[Activity] | None = None
 
@@ -134,39 +146,19 @@ class Instance:
     async def until_ended(self) -> None:
         """Return once this life is over."""
         while self._ended is None:
-            await self._change()
+            await self._ledger.change()
 
     async def until_durable(self) -> None:
         """Return once the actor is known to the store. Raises why it never will be."""
-        while self._head is None or self._head.generation != self._generation:
-            if self._ended is not None:
-                raise self._ended
-            self._submit_if_wanted()
-            await self._change()
-
-    def _change(self) -> "asyncio.Future[None]":
-        """Done at the next commit, or the end."""
-        if self._changed is None:
-            self._changed = asyncio.get_running_loop().create_future()
-        return self._changed
-
-    def _tell_change(self) -> None:
-        changed, self._changed = self._changed, None
-        if changed is not None and not changed.done():
-            changed.set_result(None)
+        if not await self._ledger.until_durable():
+            assert self._ended is not None
+            raise self._ended
 
     # Starting.
 
     def start(self, snapshot: Snapshot | None) -> None:
         """Begin: from what was stored, or anew (None), in which case the first commit creates the actor."""
-        head = None if snapshot is None else snapshot.head
-        self._head = head
-        self._creates = head is None
-        is_new = head is None or head.generation == 0
-        # What was never started has no state yet, only its record.
-        generation = 1 if head is None else head.generation + 1
-        self._generation = generation
-        self._gate.demand()
+        is_new = self._ledger.begin(snapshot)
         record = self.record
         identity = Identity(
             record.namespace,
@@ -175,7 +167,7 @@ class Instance:
             record.actor_id,
             record.tags,
             record.region,
-            generation,
+            self._ledger.generation,
         )
         state = {} if snapshot is None else snapshot.state
         self._start_deadline = _StartDeadline(self)
@@ -199,7 +191,7 @@ class Instance:
             return
         self._is_started = True
         # The first call's changes share the start's commit if they come soon: one sync, not two.
-        self._host.later(_START_COMMIT_DELAY_S, self._submit_if_wanted)
+        self._ledger.open(partial(self._host.later, _START_COMMIT_DELAY_S))
         self._start_soon(self._admission.finish(True))
 
     # What arrives.
@@ -240,7 +232,7 @@ class Instance:
         activity_id = activity.id = self._next_activity
         self._next_activity = activity_id + 1
         self._activities[activity_id] = activity
-        activity.instance = self
+        activity.doer = self
         if activity.timeout_s is not None:
             deadlines = activity.deadlines = self._host.deadlines
             activity.deadline_at = deadlines.add(activity, activity.timeout_s)
@@ -290,34 +282,18 @@ class Instance:
 
     # Connections.
 
-    def join(self, connection: "Connection") -> None:
+    def join(self, connection: Listener) -> None:
         """Take in a connection. Raises `TooManyConnections`, or why the actor is gone."""
         if self._ended is not None or self._is_ending:
             raise self._ended or _destroyed(self.actor_id)
-        if self._connections is None:
-            self._connections = {}
-        if len(self._connections) >= self._host.limits.connections_per_actor_max:
-            raise TooManyConnections(
-                "The actor has as many connections as it may: try again later."
-            )
-        self._connections[connection.id] = connection
+        self._audience.join(connection, self._host.limits.connections_per_actor_max)
 
-    def leave(self, connection: "Connection") -> None:
+    def leave(self, connection: Listener) -> None:
         """A connection has ended."""
-        connections = self._connections
-        if connections:
-            connections.pop(connection.id, None)
-            if not connections:
-                self._connections = None
+        self._audience.leave(connection)
         if self._ended is None and not self._is_ending:
-            self.tell(Hook(0, "disconnect", connection.id))
-
-    def tell(self, hook: Hook) -> None:
-        """Run a hook that tells of what has happened.
-
-        Never refused, or the body would know other connections than there are.
-        """
-        self._admit(HookActivity(NOBODY, hook))
+            # Never refused, or the body would keep a connection that isn't there.
+            self._admit(HookActivity(NOBODY, Hook(0, "disconnect", connection.id)))
 
     # What the body says.
 
@@ -340,14 +316,12 @@ class Instance:
                 outputs = [o for o in outputs if type(o) is not Reply and type(o) is not Failed]
         if self._is_ending or not self._is_started:
             outputs = self._sort_out(outputs)
-        released = self._gate.add(turn.changes, outputs, turn.state_bytes)
-        if not self._is_submitted and (outputs or turn.changes) and self._gate.wants_commit:
-            self._submit()
+        released = self._ledger.add(turn.changes, outputs, turn.state_bytes)
         if activity is not None and activity.is_running:
             activity.is_running = False
             self._activity_over(activity)
         if released:
-            self._release(released)
+            self.release(released)
         if self._is_ending and not self._admission.running:
             self._host.soon(self._run_last_hook)
 
@@ -360,7 +334,7 @@ class Instance:
         usual: list[Output] = []
         for output in outputs:
             if not self._is_started and isinstance(output, Request | Barrier):
-                self._release([output])
+                self.release([output])
             elif self._is_ending and isinstance(output, Reply | Failed):
                 self._farewell.append(output)
             else:
@@ -374,75 +348,18 @@ class Instance:
         if started:
             self._start_soon(started)
         if activity is self._last_hook:
-            self._commit_the_end()
-
-    # Commits.
-
-    def _submit(self) -> None:
-        if not self._is_started or self._ended is not None:
-            return
-        self._is_submitted = True
-        try:
-            self._host.state.submit(self)
-        except DenizenError as error:
-            self.end(error)
-
-    def _submit_if_wanted(self) -> None:
-        if not self._is_submitted and self._gate.wants_commit:
-            self._submit()
-
-    def take_commit(self) -> Commit | None:
-        """What changed until now, as one commit (`host.ports.CommitSource`)."""
-        section = self._gate.take() if self._ended is None else None
-        if section is None:
-            self._is_submitted = False
-            return None
-        follows, record = self._head, self.record
-        self._flying_head = next_head(
-            follows,
-            self._generation,
-            section.changes,
-            section.state_bytes,
-            is_destroyed=self._is_last_commit,
-        )
-        creates, self._creates = self._creates, False
-        return Commit(
-            record.namespace,
-            record.actor_id,
-            follows,
-            self._flying_head,
-            section.changes,
-            record if creates else None,
-            record if self._is_last_commit else None,
-        )
-
-    def commit_settled(self, error: DenizenError | None) -> None:
-        """The flying commit is durable or refused (`host.ports.CommitSource`)."""
-        self._is_submitted = False
-        if self._ended is not None:
-            return
-        if error is not None:
-            self.end(error)
-            return
-        self._head = self._flying_head
-        if self._changed is not None:
-            self._tell_change()
-        outputs = self._gate.landed()
-        if self._gate.wants_commit:
-            self._submit()
-        if outputs:
-            self._release(outputs)
-        if self._head is not None and self._head.is_destroyed:
-            self.end(_destroyed(self.actor_id))
+            # `on_destroy` has ended, well or not: the tombstone is the last commit.
+            self._ledger.finish(self._farewell)
 
     # What leaves.
 
-    def _release(self, outputs: list[Output]) -> None:
+    def release(self, outputs: list[Output]) -> None:
+        """What came before these outputs is durable: they leave (`host.ledger.Owner`)."""
         for output in outputs:
             if type(output) is Reply:
                 self._settle(output.activity_id, output.value, None)
             elif type(output) is Event:
-                self._deliver(output)
+                self._audience.deliver(output)
             elif type(output) is Failed:
                 self._settle(output.activity_id, None, output.failure)
             else:
@@ -469,28 +386,8 @@ class Instance:
                 # Even an emptied dictionary is a twelfth of what an idle actor may take.
                 self._activities = None
 
-    def _deliver(self, event: Event) -> None:
-        connections = self._connections
-        if not connections:
-            return
-        if event.connection_id is not None:
-            target = connections.get(event.connection_id)
-            if target is not None:
-                target.send_event(event.name, event.args)
-            return
-        frames: dict[str, bytes] = {}
-        for connection in connections.values():
-            if event.name in connection.subscriptions:
-                codec = connection.codec
-                frame = frames.get(codec.name)
-                if frame is None:
-                    frame = frames[codec.name] = codec.encode_event(event.name, event.args)
-                connection.send_frame(frame)
-
     def _disconnect(self, output: Disconnect) -> None:
-        target = (self._connections or {}).get(output.connection_id)
-        if target is not None:
-            target.say_goodbye(1000, output.reason)
+        self._audience.say_goodbye(output.connection_id, 1000, output.reason)
 
     def _request(self, request: Request) -> None:
         maker = (self._activities or {}).get(
@@ -547,21 +444,16 @@ class Instance:
         self._last_hook.is_exclusive = True
         self._admit(self._last_hook)
 
-    def _commit_the_end(self) -> None:
-        """`on_destroy` has ended, well or not: the tombstone is the last commit."""
-        self._is_last_commit = True
-        self._gate.finish(self._farewell)
-        if not self._is_submitted and self._gate.wants_commit:
-            self._submit()
+    def tombstone_written(self) -> None:
+        """The actor is destroyed (`host.ledger.Owner`)."""
+        self.end(_destroyed(self.actor_id))
 
     def dismiss(self, error: DenizenError) -> None:
         """Answer the calls of its connections and close them. What runs may go on."""
-        connections = list((self._connections or {}).values())
         for activity in list((self._activities or {}).values()):
-            if any(activity.is_asked_by(connection) for connection in connections):
+            if self._audience.has(activity.asker):
                 activity.fail(error)
-        for connection in connections:
-            connection.say_goodbye(error.close_code or 1011, error.code)
+        self._audience.dismiss(error)
 
     def end(self, error: DenizenError) -> None:
         """This life is over: who waits is told why, connections are closed with the code for it."""
@@ -573,13 +465,11 @@ class Instance:
             self._last_hook.forget_deadline()
         self._body.stop()
         self._host.forget(self)
-        self._tell_change()
+        self._ledger.close()
         activities, self._activities = self._activities, None
         for activity in list((activities or {}).values()):
             activity.fail(error)
-        connections, self._connections = self._connections, None
-        for connection in list((connections or {}).values()):
-            connection.say_goodbye(error.close_code or 1011, error.code)
+        self._audience.dismiss(error)
 
 
 class _StartDeadline:
@@ -602,7 +492,6 @@ def _metadata(failure: Failure) -> Any:
     return failure.metadata if failure.metadata is not None else None
 
 
-_CONNECT_HOOKS = ("on_before_connect", "on_connect")
 _RELEASERS: dict[type[Any], Callable[[Instance, Any], None]] = {
     Disconnect: Instance._disconnect,
     Request: Instance._request,

@@ -292,8 +292,14 @@ class Instance:
         """A connection has ended."""
         self._audience.leave(connection)
         if self._ended is None and not self._is_ending:
-            # Never refused, or the body would keep a connection that isn't there.
-            self._admit(HookActivity(NOBODY, Hook(0, "disconnect", connection.id)))
+            self.tell(Hook(0, "disconnect", connection.id))
+
+    def tell(self, hook: Hook) -> None:
+        """Run a hook that tells of what has happened.
+
+        Never refused, or the body would know other connections than there are.
+        """
+        self._admit(HookActivity(NOBODY, hook))
 
     # What the body says.
 

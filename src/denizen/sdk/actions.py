@@ -14,6 +14,7 @@ import msgspec
 
 from denizen.core.errors import InvalidArguments
 from denizen.core.limits import DEFAULT
+from denizen.wire import values
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,7 +67,7 @@ def action(
 
 
 class Action:
-    """One action of a type, compiled: `bind_args` checks what came, `function` runs it."""
+    """One action of a type, compiled: `bind_args` checks what comes, `pack_result` what goes."""
 
     __slots__ = (
         "_defaults",
@@ -74,6 +75,7 @@ class Action:
         "_model",
         "_required",
         "_rest",
+        "_result",
         "function",
         "is_async",
         "is_exclusive",
@@ -112,6 +114,7 @@ class Action:
                 )
         self._required = required
         self._rest = rest
+        self._result = hints.get("return", Any)
         # One tuple type for each number of arguments that may come.
         self._model = {
             count: tuple[tuple(types[:count]) or ()]  # type: ignore[misc]
@@ -125,8 +128,9 @@ class Action:
         self._defaults = types
         for model in self._model.values():
             _check_hint(function, model)
-        if rest is not None:
-            _check_hint(function, rest)
+        for hint in (rest, self._result):
+            if hint is not None:
+                _check_hint(function, hint)
 
     def bind_args(self, args: list[Any]) -> tuple[Any, ...]:
         """The arguments as the method's hints want them. Raises `InvalidArguments` with the path."""
@@ -154,6 +158,17 @@ class Action:
         head = msgspec.convert(args[:fixed], self._model[fixed])
         return (*head, *msgspec.convert(args[fixed:], list[self._rest]))  # type: ignore[name-defined]
 
+    def pack_result(self, result: Any) -> bytes:
+        """The result in neutral form. Raises `Unencodable` where it isn't what the return hint says."""
+        if type(result) is self._result or self._result is Any:
+            return values.pack(result)
+        plain = values.plain(result)
+        try:
+            msgspec.convert(plain, self._result, str_keys=True)
+        except msgspec.ValidationError as error:
+            raise values.Unencodable("$", f"it isn't what {self.name} promises: {error}") from None
+        return values.pack(plain)
+
     def _arity(self) -> str:
         low, high = self._required, len(self._defaults)
         if self._rest is not None:
@@ -167,7 +182,7 @@ def _check_hint(function: Callable[..., Any], hint: Any) -> None:
         msgspec.json.Decoder(hint)
     except TypeError as error:
         raise TypeError(
-            f"{function.__qualname__}: its arguments can't be checked by their hints: {error}"
+            f"{function.__qualname__}: what it takes or returns can't be checked by its hints: {error}"
         ) from None
 
 

@@ -93,6 +93,7 @@ class PythonBody(TurnKeeper):
         activity = Activity(
             self, call.activity_id, call.caller.connection_id, holds=action.is_exclusive
         )
+        activity.action = action
         self._begin(activity, action.function, (self._actor, *args))
 
     def _receive_start(self, start: Start) -> None:

@@ -137,7 +137,8 @@ class TurnKeeper:
             self._end_background(activity, None)
         else:
             try:
-                packed = values.pack(result)
+                action = activity.action
+                packed = values.pack(result) if action is None else action.pack_result(result)
             except values.Unencodable as problem:
                 self.raised(activity, problem)
             else:

@@ -21,6 +21,7 @@ from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 from denizen.host.runtimes.python.tracking import Journal
+from denizen.sdk.actions import Action
 from denizen.wire.runtime import Output
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Activity:
     """
 
     __slots__ = (
+        "action",
         "aliases",
         "body",
         "connection_id",
@@ -81,6 +83,7 @@ class Activity:
         self.id = activity_id
         self.connection_id = connection_id
         self.holding = Holding() if holds else None
+        self.action: Action | None = None
         self.aliases: set[str] | None = None
         self.task: asyncio.Task[Any] | None = None
         self.error: BaseException | None = None

@@ -4,21 +4,34 @@ A removal patches the product in one place, as a wrong change to it would.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from denizen.core.errors import CommitOutcomeUnknown, StoreError
+from denizen.host.activity import Activity
 from denizen.host.admission import Admission
 from denizen.host.gate import Gate
+from denizen.host.instance import Instance
+from denizen.host.runtimes.python.body import PythonBody
 from denizen.host.runtimes.python.turn_keeper import TurnKeeper
 from denizen.host.runtimes.python.turns import Steps
 from denizen.state import batches, committer
 from denizen.state.committer import Committer
 from denizen.store.contract import Batch, Outcome
 from denizen.wire.commits import Commit
+from denizen.wire.runtime import Request
 
-Removal = Callable[[pytest.MonkeyPatch], None]
+
+class Removal(NamedTuple):
+    """`take_out` patches the product; `noticed_as` begins one of the promises that must be seen broken.
+
+    `danger` is what has to happen in a world for the safeguard to matter; other worlds don't count.
+    """
+
+    take_out: Callable[[pytest.MonkeyPatch], None]
+    noticed_as: tuple[str, ...]
+    danger: str = "commit"
 
 
 def reply_before_commit(patch: pytest.MonkeyPatch) -> None:
@@ -149,15 +162,56 @@ def events_not_in_order(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Gate, "landed", lambda self: landed(self)[::-1])
 
 
+def requests_not_gated(patch: pytest.MonkeyPatch) -> None:
+    """Calls to other actors leave at the end of their turn."""
+    add = Gate.add
+
+    def let_requests_go(self: Gate, changes: Any, outputs: Any, *rest: Any) -> Any:
+        requests = [output for output in outputs if isinstance(output, Request)]
+        others = [output for output in outputs if not isinstance(output, Request)]
+        return [*add(self, changes, others, *rest), *requests]
+
+    patch.setattr(Gate, "add", let_requests_go)
+
+
+def aliases_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A list that was read before an await and changed after it isn't looked at again."""
+    patch.setattr(TurnKeeper, "_remember_aliases", lambda self, activity: None)
+
+
+def end_told_early(patch: pytest.MonkeyPatch) -> None:
+    """Who destroys an actor is answered before its tombstone is durable."""
+    patch.setattr(Instance, "_sort_out", lambda self, outputs: outputs)
+
+
+def waiting_hooks_skipped(patch: pytest.MonkeyPatch) -> None:
+    """A connection that came while an exclusive action ran is never made known to the actor."""
+    patch.setattr(Activity, "is_given_up", property(lambda self: self.is_answered))
+
+
+def clinging_not_abandoned(patch: pytest.MonkeyPatch) -> None:
+    """An action that swallows its cancellation may go on for ever."""
+    patch.setattr(PythonBody, "_abandon", lambda self, activity: None)
+
+
+_PROMISE_2 = ("2, nothing leaves", "acknowledged = present")
+_PROMISE_8 = ("an exception in the actor's code: PromiseBroken('8, exclusive",)
+_LOST_ANSWER = "fault.commit_outcome_unknown"
+
 REMOVALS: tuple[Removal, ...] = (
-    reply_before_commit,
-    no_gate,
-    no_head_guard,
-    unknown_taken_for_done,
-    unknown_taken_for_undone,
-    failure_taken_for_done,
-    exclusive_not_alone,
-    tasks_not_held,
-    failed_exclusive_kept,
-    events_not_in_order,
+    Removal(reply_before_commit, _PROMISE_2),
+    Removal(no_gate, _PROMISE_2),
+    Removal(requests_not_gated, ("2, nothing leaves before it is durable: the call",)),
+    Removal(no_head_guard, ("1, one home",), "fault.usurp"),
+    Removal(unknown_taken_for_done, _PROMISE_2, _LOST_ANSWER),
+    Removal(unknown_taken_for_undone, ("nothing invented",), _LOST_ANSWER),
+    Removal(failure_taken_for_done, _PROMISE_2, "fault.store_unavailable"),
+    Removal(exclusive_not_alone, _PROMISE_8),
+    Removal(tasks_not_held, _PROMISE_8),
+    Removal(failed_exclusive_kept, _PROMISE_8, "fault.action_raises"),
+    Removal(events_not_in_order, ("4, in order",)),
+    Removal(aliases_forgotten, ("2: tally", "acknowledged = present", "2, nothing leaves", "3")),
+    Removal(end_told_early, ("2, nothing leaves",)),
+    Removal(waiting_hooks_skipped, ("4, on_connect ends",)),
+    Removal(clinging_not_abandoned, ("everything runs on",), "fault.action_timeout"),
 )

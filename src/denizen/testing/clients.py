@@ -1,4 +1,4 @@
-"""The clients of a simulated world: the product's own client, driven by seeded workers that keep the ledger."""
+"""The clients of a simulated world: the product's own, driven by seeded workers that keep the ledger."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -53,8 +53,10 @@ class SimulatedClient:
     async def audit(self, actors: tuple[str, ...]) -> None:
         """Change each actor once more: what every actor must still be able to do."""
         for actor in actors:
-            while (await self._change(actor)).outcome != "ok":
+            entry = await self._change(actor)
+            while entry.outcome != "ok":
                 await asyncio.sleep(_PAUSE_S)
+                entry = await self._change(actor)
 
     async def _change(self, actor: str) -> Entry:
         op = self._op()

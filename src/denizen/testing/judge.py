@@ -168,6 +168,7 @@ def _judge_lives(entries: list[Entry]) -> Iterator[str]:
 
 def _judge_handing_on(ledger: Ledger, final: dict[str, Seen]) -> Iterator[str]:
     for entry in ledger.entries:
-        if entry.action == "hand_on" and entry.op in final[entry.also]["value"]:
-            if entry.op not in final[entry.actor]["value"]:
-                yield f"2: {entry.also} has {entry.op}, which {entry.actor} handed on and lost"
+        if entry.action != "hand_on" or entry.op not in final[entry.also]["value"]:
+            continue
+        if entry.op not in final[entry.actor]["value"]:
+            yield f"2: {entry.also} has {entry.op}, which {entry.actor} handed on and lost"

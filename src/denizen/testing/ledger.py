@@ -62,11 +62,8 @@ class Ledger:
     def failed(self, entry: Entry, error: BaseException) -> None:
         """It ended with an error, or was given up."""
         entry.ended = next(self._instants)
-        if entry.also:
-            # What another actor said of its part says nothing of this one's.
-            is_void = isinstance(error, NotConnected)
-        else:
-            is_void = isinstance(error, NOT_DONE)
+        # What another actor said of its part says nothing of this one's.
+        is_void = isinstance(error, NotConnected if entry.also else NOT_DONE)
         entry.outcome = "failed" if is_void else "unknown"
         entry.code = code_of(error) if isinstance(error, DenizenError) else type(error).__name__
 

@@ -1,6 +1,6 @@
-"""One life of a server process in a simulated world: store client, state, host, and the taps of the monitors.
+"""One life of a server in a simulated world: store client, state, host, and the monitors' taps.
 
-The parts are the product's own, wired as `server.py` does; only listening and the store's disk are the world's.
+The parts are the product's own, wired as in `server.py`; only the disk and listening are the world's.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -46,7 +46,8 @@ class Life:
 
     async def stop(self) -> None:
         """End as a process does that is asked to."""
-        assert self._host is not None and self._state is not None
+        assert self._host is not None
+        assert self._state is not None
         await self._host.stop()
         await self._state.close()
 

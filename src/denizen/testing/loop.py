@@ -15,6 +15,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, Unpack
 
@@ -73,12 +74,17 @@ class Scheduler:
                 raise Stuck(f"The world runs for ever ({self.steps} steps).{self._waiting()}")
 
     def close(self) -> None:
-        """End all nodes. What they hold is dropped unrun."""
+        """End all nodes, and what they left unfinished: the world is over, so nobody is touched by it."""
         for node in self._nodes:
             node.kill()
         self._ready.clear()
         self._timers.clear()
         for node in self._nodes:
+            for task in asyncio.all_tasks(node):
+                code = task.get_coro()
+                with suppress(BaseException):
+                    if code is not None:
+                        code.close()
             node.buried.clear()
             node.close()
 
@@ -182,7 +188,7 @@ class Node(asyncio.BaseEventLoop):
     def call_soon(
         self,
         callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
@@ -196,7 +202,7 @@ class Node(asyncio.BaseEventLoop):
         self,
         delay: float,
         callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         return self.call_at(self.time() + delay, callback, *args, context=context)
@@ -205,7 +211,7 @@ class Node(asyncio.BaseEventLoop):
         self,
         when: float,
         callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         timer = asyncio.TimerHandle(when, callback, args, self, context)
@@ -224,12 +230,12 @@ class Node(asyncio.BaseEventLoop):
     def call_soon_threadsafe(
         self,
         callback: Callable[[Unpack[Ts]], object],
-        *args: Unpack[Ts],
+        *args: *Ts,
         context: Context | None = None,
     ) -> NoReturn:
         raise RuntimeError("There are no threads in a simulated world.")
 
     def run_in_executor(
-        self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]
+        self, executor: Any, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> NoReturn:
         raise RuntimeError("There are no threads in a simulated world: they can't be seeded.")

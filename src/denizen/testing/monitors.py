@@ -120,6 +120,20 @@ class Monitors:
         self.taps.append(tap)
         return tap
 
+    def listening(self) -> list["ConnectionMonitor"]:
+        """Connections that are to hear of every change from now on."""
+        return [tap for tap in self.taps if tap.is_subscribed and not tap.is_over]
+
+    def check_heard(self, listening: list["ConnectionMonitor"]) -> None:
+        """Of `listening`, whoever is connected still was told of its actor's last change."""
+        for tap in listening:
+            row = self._rows.get(layout.address_key("default", tap.address.type, tap.address.key))
+            number = 0 if row is None else self.durable_number(row.decode())
+            if not tap.is_over and tap.last_event != number:
+                self.report(
+                    f"4, in order: {tap.name} was told of change {tap.last_event}, but not of {number}"
+                )
+
     def check_answered(self) -> None:
         """The world is at rest: whoever is connected has its answers."""
         for tap in self.taps:
@@ -135,14 +149,15 @@ class ConnectionMonitor:
     def __init__(self, monitors: Monitors, name: str, address: Address, format: str) -> None:
         self.name = name
         self.is_over = False
+        self.is_subscribed = False
         self.open_calls: dict[int, CallFrame] = {}
         self._monitors = monitors
-        self._address = address
+        self.address = address
         self._codec = CODECS[format]
         self._arrived = 0
         self._arrivals: dict[int, int] = {}
         self._starts: list[tuple[int, int]] = []
-        self._last_event = 0
+        self.last_event = 0
 
     def received(self, payload: bytes) -> None:
         """A frame is handed to the host."""
@@ -151,6 +166,8 @@ class ConnectionMonitor:
             self._arrived += 1
             self._arrivals[frame.id] = self._arrived
             self.open_calls[frame.id] = frame
+        else:
+            self.is_subscribed = frame.is_on
 
     def sent(self, payload: bytes) -> None:
         """A frame leaves the host."""
@@ -170,7 +187,11 @@ class ConnectionMonitor:
             self._monitors.check_destroyed(seen["id"])
             return
         self._monitors.check_durable(what, seen["id"], seen["number"])
-        if self._address.type == "tally" and call.action in _ADDS_AT_ONCE:
+        if not seen.get("is_known", True):
+            self._monitors.report(
+                f"4, on_connect ends before a frame is handled: {self.name} was unknown to {call.action}"
+            )
+        if self.address.type == "tally" and call.action in _ADDS_AT_ONCE:
             self._check_order(self._arrivals[call.id], seen["number"])
 
     def _check_order(self, arrival: int, number: int) -> None:
@@ -185,9 +206,9 @@ class ConnectionMonitor:
     def _check_event(self, frame: EventFrame) -> None:
         actor_id, number, op = frame.args
         self._monitors.check_durable(f"the event of {op} on {self.name}", actor_id, number)
-        if self._last_event and number != self._last_event + 1:
+        if self.last_event and number != self.last_event + 1:
             self._monitors.report(
                 f"4, in order: on {self.name} the event of change {number} follows that of "
-                f"{self._last_event}"
+                f"{self.last_event}"
             )
-        self._last_event = number
+        self.last_event = number

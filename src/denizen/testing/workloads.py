@@ -1,8 +1,9 @@
 """The actors of a simulated world. Each says enough about itself for the monitors to judge it.
 
-Every change makes `number` one higher and is told in one event, and every answer and event carries the
-actor's id and the number that it has seen: so whoever looks on knows what must be durable, and in which
-order things came. An actor that sees a promise broken raises `PromiseBroken`, which ends the world.
+Every change makes `number` one higher and is told in one event, and every answer and event carries
+the actor's id and the number that it has seen: so whoever looks on knows what must be durable, and in
+which order things came. `is_known`: whether the actor knew the connection that called when it began.
+An actor that sees a promise broken raises `PromiseBroken`, which ends the world.
 """
 
 import asyncio
@@ -98,7 +99,7 @@ class Account(Actor[AccountState], type="account", exclusive=True):
     @action
     async def transfer(self, op: str, amount: int, pause_s: float, fails: bool) -> dict[str, Any]:
         """Move an amount, in two turns; with `fails`, raise between them."""
-        state = self.state
+        state, is_known = self.state, self.caller is not None
         left, right = state.left, state.right
         self._check("a transfer began")
         state.left = left - amount
@@ -109,7 +110,7 @@ class Account(Actor[AccountState], type="account", exclusive=True):
         state.right = right + amount
         state.ops.append(op)
         state.number += 1
-        return self._seen()
+        return {**self._seen(), "is_known": is_known}
 
     @action(timeout_s=TIMEOUT_S)
     async def stall(self, op: str) -> dict[str, Any]:
@@ -128,7 +129,7 @@ class Account(Actor[AccountState], type="account", exclusive=True):
     @action(exclusive=False)
     async def peek(self) -> dict[str, Any]:
         self._check("an action that isn't exclusive ran")
-        return self._seen()
+        return {**self._seen(), "is_known": self.caller is not None}
 
     @action(exclusive=False)
     async def ops(self) -> dict[str, Any]:

@@ -1,28 +1,25 @@
-"""A simulated world: a server that dies and comes back, its disk, clients, a network, all from one seed.
+"""A simulated world: a server that dies and comes back, its disk, clients and a network, from one seed.
 
     report = World(seed).run()
 
-Everything but the disk, the sockets and the clock is the product's own. A world works for a few virtual seconds
-while the nemesis is at it, then heals: within 30 s everything must run again. At last power is cut once more,
-and the judge compares what is left with the clients' ledger. A broken promise raises `Violation`.
+All but the disk, the sockets and the clock is the product's own. A world works for a few virtual
+seconds while the nemesis is at it, then heals: within 30 s everything must run again. At last power is
+cut once more, and the judge compares what is left with the clients' ledger. A broken promise raises
+`Violation`.
 """
 
 import asyncio
-import gc
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
-from denizen.core import clock, entropy, failpoints
+from denizen.core import clock
 from denizen.core.limits import Limits
 from denizen.store.memory import Faults, MemoryStore
 from denizen.testing.clients import ACTORS, SETTINGS, SimulatedClient
 from denizen.testing.dice import Dice
 from denizen.testing.faults import Nemesis
+from denizen.testing.installation import installed
 from denizen.testing.judge import Seen, judge
 from denizen.testing.ledger import Ledger
 from denizen.testing.life import Life
@@ -53,11 +50,6 @@ EXPECTED_CODES = frozenset(
     }
 )
 """How calls may end in a world."""
-_EXPECTED_ERRORS = (
-    ("a group could not be committed", "commit_outcome_unknown"),
-    ("a group could not be committed", "store_unavailable"),
-)
-"""Lines of the log that faults explain: message and code."""
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -103,11 +95,12 @@ class World:
 
     def run(self) -> Report:
         """Raises `Violation`, whose notes have the trace's end and how to see it again."""
-        with self._installed():
+        chance = self._dice("entropy").source
+        with installed(self.scheduler, chance, self.monitors, self._nemesis.at_commit):
             try:
                 return self._run()
             except Stuck as stuck:
-                raise self._explained(Violation(f"Everything runs on: {stuck}")) from stuck
+                raise self._explained(Violation(f"everything runs on: {stuck}")) from stuck
             except Violation as violation:
                 raise self._explained(violation) from None
             finally:
@@ -197,16 +190,26 @@ class World:
             self.boot()
 
     def _audit(self) -> None:
-        """Each client changes and reads each actor, whatever befell it."""
-        left_s = HEALING_S - REST_S
-        audits = [client.node.start(client.audit(ACTORS)) for client in self.clients]
-        self._run_until(lambda: all(task.done() for task in audits), left_s)
+        """Each client changes each actor, whatever befell it; then one does, and all who listen must hear."""
+        self._change_all(self.clients)
+        self._run_until(lambda: self.life is not None, HEALING_S)
+        self._rest(REST_S)
+        self.monitors.check_answered()
+        listening = self.monitors.listening()
+        self._change_all(self.clients[:1])
+        self._rest(1.0)
+        self.monitors.check_heard(listening)
+
+    def _change_all(self, clients: list[SimulatedClient]) -> None:
+        audits = [client.node.start(client.audit(ACTORS)) for client in clients]
+        self._run_until(lambda: all(task.done() for task in audits), HEALING_S)
         for task in audits:
             task.result()
-        self._run_until(lambda: self.life is not None, left_s)
-        rests_at = clock.monotonic() + REST_S
-        self._run_until(lambda: clock.monotonic() >= rests_at, left_s)
-        self.monitors.check_answered()
+
+    def _rest(self, rest_s: float) -> None:
+        rested = asyncio.Event()
+        self.node.call_later(rest_s, rested.set)
+        self._run_until(rested.is_set, rest_s + 1)
 
     def _judge_last(self) -> None:
         """Cut power at rest; what a new life serves is judged."""
@@ -236,7 +239,7 @@ class World:
         self._run_until(task.done, HEALING_S)
         return task.result()
 
-    def _run_until(self, is_done: Any, timeout_s: float) -> None:
+    def _run_until(self, is_done: Callable[[], bool], timeout_s: float) -> None:
         monitors = self.monitors
         self.scheduler.run_until(lambda: monitors.violation is not None or is_done(), timeout_s)
         if monitors.violation is not None:
@@ -264,65 +267,5 @@ class World:
         violation.add_note(f"See it again: python -m denizen.testing.sim --seed {self.seed}")
         return violation
 
-    # What a world takes over while it runs.
-
-    @contextmanager
-    def _installed(self) -> Iterator[None]:
-        """Time, chance, failpoints and error lines are the world's; garbage waits for its end (loop, L3)."""
-        with ExitStack() as stack:
-            stack.enter_context(clock.use(self.scheduler))
-            stack.enter_context(entropy.use(self._dice("entropy").source))
-            for place in ("committer.before_flush", "committer.after_flush"):
-                stack.enter_context(failpoints.armed(place, self._nemesis.at_commit))
-            stack.enter_context(_log_read_by(_ErrorLines(self.monitors)))
-            stack.enter_context(_no_garbage_collected())
-            yield
-
     def _dice(self, part: str) -> Dice:
         return Dice(self.seed, part)
-
-
-class _ErrorLines(logging.Handler):
-    """An error in the log that no fault explains is a violation."""
-
-    def __init__(self, monitors: Monitors) -> None:
-        super().__init__(logging.ERROR)
-        self._monitors = monitors
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message, fields = record.getMessage(), getattr(record, "fields", {})
-        if (message, fields.get("code")) not in _EXPECTED_ERRORS:
-            error = record.exc_info[1] if record.exc_info else fields
-            self._monitors.report(f"{message}: {error!r}")
-
-
-@contextmanager
-def _log_read_by(handler: logging.Handler) -> Iterator[None]:
-    log = logging.getLogger("denizen")
-    before, log.propagate = log.propagate, False
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.propagate = before
-
-
-@contextmanager
-def _no_garbage_collected() -> Iterator[None]:
-    """Nothing is finalized at a moment that the seed doesn't know.
-
-    Afterwards what dead processes left is dropped in silence: coroutines that never ran, tasks that never ended.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            gc.collect()
-        gc.unfreeze()
-        if was_on:
-            gc.enable()

@@ -98,15 +98,16 @@ async def test_events_of_a_request_reach_subscribers(world: Open) -> None:
         assert await one.next() == ("ev", {"n": "visited", "a": [1]})
 
 
-async def test_a_client_that_leaves_ends_its_request(world: Open) -> None:
+@pytest.mark.parametrize("is_harsh", [True, False], ids=["reset", "closed"])
+async def test_a_client_that_leaves_ends_its_request(world: Open, is_harsh: bool) -> None:
     async with world() as system:
         reader, writer = await asyncio.open_connection("127.0.0.1", system.server.port)
         writer.write(b"GET /actors/web/a/http/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
         await reader.readuntil(b"first;")
         await Latch(system).arrived("stream")
-        # Harshly: a mere end of what it sends may be the end of its request alone.
-        linger = struct.pack("ii", 1, 0)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        if is_harsh:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
         while await system.get("web", "a").read() != [7, 0]:
             await asyncio.sleep(0.001)

@@ -71,10 +71,16 @@ class Front(asyncio.Protocol):
             self._advance()
 
     def eof_received(self) -> bool:
-        """A client that has sent its request may close its side and still get the answer."""
+        """A client that has sent its request may close its side and still get the answer.
+
+        Once the answer has begun it is taken for gone: else who left an endless stream is noticed
+        only when something is written to it.
+        """
         self._has_eof = True
         is_secure = self._transport.get_extra_info("sslcontext") is not None
-        return self._guard.phase is Phase.ANSWERING and not self._is_ending and not is_secure
+        is_awaited = self._exchange is None or not self._exchange.has_begun_response
+        is_answering = self._guard.phase is Phase.ANSWERING
+        return is_answering and is_awaited and not self._is_ending and not is_secure
 
     def pause_writing(self) -> None:
         self._stalled_until = clock.monotonic() + self._shared.limits.idle_timeout_s

@@ -292,6 +292,14 @@ class Book(Actor[BookState]):
         asyncio.get_running_loop().call_soon(callback)
         await self.vars.called
 
+    @action(exclusive=True)
+    async def callback_alone(self, item: int, door: str, fails: bool) -> None:
+        self.state.count += item
+        await self.change_in_callback(item)
+        await self._stop(door)
+        if fails:
+            raise UserError("undone")
+
 
 class Hooked(Actor[CounterState]):
     """Looks at its own changes."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from denizen.core.errors import CallCycle, RpcTimedOut, UserError
+from denizen.core.errors import ActorStopped, CallCycle, RpcTimedOut, UserError
 from tests.behaviour.conftest import Open
 from tests.behaviour.link import Latch, link
 
@@ -177,6 +177,28 @@ async def test_one_that_is_cancelled_is_undone(world: Open) -> None:
         assert (await book.read())["count"] == 0
         await system.restart()
         assert (await book.read())["count"] == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_loop_callback_of_one_is_a_part_of_it(world: Open, fails: bool) -> None:
+    async with world() as system:
+        latch, book = Latch(system), system.get("book", "a")
+        await book.add(1)
+        call = asyncio.ensure_future(book.callback_alone(5, "door", fails))
+        await latch.arrived("door")
+        if fails:
+            await latch.open("door")
+            with pytest.raises(UserError):
+                await call
+        else:
+            # Nothing of it is committed before it ends.
+            await system.restart()
+            with pytest.raises(ActorStopped):
+                await call
+        read = await book.read()
+        assert (read["count"], read["items"]) == (0, [1])
+        await system.restart()
+        assert (await book.read())["items"] == [1]
 
 
 async def test_tasks_of_a_failed_one_never_run(world: Open) -> None:

@@ -19,6 +19,7 @@ from denizen.host.runtimes.python.turns import Steps
 from denizen.state import batches, committer
 from denizen.state.committer import Committer
 from denizen.store.contract import Batch, Outcome
+from denizen.store.group import Group
 from denizen.wire.commits import Commit
 from denizen.wire.runtime import Request
 
@@ -181,7 +182,12 @@ def aliases_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 def end_told_early(patch: pytest.MonkeyPatch) -> None:
     """Who destroys an actor is answered before its tombstone is durable."""
-    patch.setattr(Instance, "_sort_out", lambda self, outputs: outputs)
+    sort_out = Instance._sort_out
+
+    def hold_nothing_back(self: Instance, outputs: list[Any]) -> list[Any]:
+        return outputs if self.is_ending else sort_out(self, outputs)
+
+    patch.setattr(Instance, "_sort_out", hold_nothing_back)
 
 
 def waiting_hooks_skipped(patch: pytest.MonkeyPatch) -> None:
@@ -194,8 +200,24 @@ def clinging_not_abandoned(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PythonBody, "_abandon", lambda self, activity: None)
 
 
+def conflicts_unnoticed(patch: pytest.MonkeyPatch) -> None:
+    """Transactions are committed whatever others have written since they read."""
+    patch.setattr(Group, "_conflicts", lambda self, request, since: False)
+
+
+def old_chunks_left(patch: pytest.MonkeyPatch) -> None:
+    """A large field that changes keeps the chunks that it had before."""
+    write_fields = batches._write_fields
+
+    def clear_nothing(commit: Commit, prefix: bytes, sets: Any, clears: Any, ranges: Any) -> None:
+        write_fields(commit, prefix, sets, clears, [])
+
+    patch.setattr(batches, "_write_fields", clear_nothing)
+
+
 _PROMISE_2 = ("2, nothing leaves", "acknowledged = present")
-_PROMISE_8 = ("an exception in the actor's code: PromiseBroken('8, exclusive",)
+_AN_ACTOR_SAID = "an exception in the actor's code: "
+_PROMISE_8 = tuple(f"{_AN_ACTOR_SAID}PromiseBroken({quote}8, exclusive" for quote in "'\"")
 _LOST_ANSWER = "fault.commit_outcome_unknown"
 
 REMOVALS: tuple[Removal, ...] = (
@@ -213,5 +235,7 @@ REMOVALS: tuple[Removal, ...] = (
     Removal(aliases_forgotten, ("2: tally", "acknowledged = present", "2, nothing leaves", "3")),
     Removal(end_told_early, ("2, nothing leaves",)),
     Removal(waiting_hooks_skipped, ("4, on_connect ends",)),
+    Removal(conflicts_unnoticed, ("one actor has these tags",)),
+    Removal(old_chunks_left, (f"{_AN_ACTOR_SAID}ValueError",)),
     Removal(clinging_not_abandoned, ("everything runs on",), "fault.action_timeout"),
 )

@@ -8,6 +8,7 @@ from denizen.client import Client
 from denizen.client.handle import ActorHandle
 from denizen.client.settings import Settings
 from denizen.core.errors import DenizenError
+from denizen.gateway.ports import TagQuery
 from denizen.testing.dice import Dice
 from denizen.testing.ledger import Entry, Ledger
 from denizen.testing.loop import Node
@@ -17,7 +18,10 @@ from denizen.testing.workloads import TIMEOUT_S
 
 SETTINGS = Settings(retry_max_s=2.0, connect_timeout_s=3.0, call_timeout_s=20.0)
 TALLIES = ("tally/0", "tally/1")
-ACTORS = (*TALLIES, "account/0", "clerk/0", "phoenix/0")
+BY_KEY = (*TALLIES, "account/0", "clerk/0", "phoenix/0")
+ROOMS = ("tally/room-0", "tally/room-1")
+"""Actors that are made by tags, and reached by id."""
+ACTORS = (*BY_KEY, *ROOMS)
 _RETRIES_MAX = 2
 _READ_S = 5.0
 _PAUSE_S = 0.1
@@ -33,7 +37,12 @@ class SimulatedClient:
         self.node = node
         self.events: list[tuple[str, list[Any]]] = []
         self.is_done = False
+        self.rooms: list[tuple[str, str]] = []
+        """Each answer of the manager endpoint: the actor asked for, and its id."""
+        self.ended: list[str] = []
+        """Ids of actors that were destroyed."""
         self._dice = dice
+        self._network = network
         self._ledger = ledger
         self._trace = trace
         self._made = 0
@@ -45,7 +54,7 @@ class SimulatedClient:
 
     async def work(self, workers: int, pause_s: tuple[float, float]) -> None:
         """Subscribe, then do what was drawn until `is_done`."""
-        for actor in ACTORS:
+        for actor in BY_KEY:
             if self._dice.throws(0.5):
                 self._handle(actor).on("changed", self._collector(actor))
         await asyncio.gather(*(self._work(pause_s) for _ in range(workers)))
@@ -60,6 +69,8 @@ class SimulatedClient:
 
     async def _change(self, actor: str) -> Entry:
         op = self._op()
+        if actor in ROOMS and not await self._find(actor):
+            return self._ledger.begin(self.node.name, actor, "find", op)
         if actor.startswith("account"):
             return await self._call(actor, "transfer", op, op, 1, 0.0, False, amount=1)
         if actor.startswith("clerk"):
@@ -99,7 +110,14 @@ class SimulatedClient:
         await asyncio.wait({task})
 
     async def _call(
-        self, actor: str, action: str, op: str, *args: Any, also: str = "", amount: int = 0
+        self,
+        actor: str,
+        action: str,
+        op: str,
+        *args: Any,
+        also: str = "",
+        amount: int = 0,
+        handle: ActorHandle | None = None,
     ) -> Entry:
         """One call, with its line in the ledger."""
         timeout_s = None
@@ -108,7 +126,7 @@ class SimulatedClient:
             timeout_s = self._dice.seconds((0.001, 0.01))
         entry = self._ledger.begin(self.node.name, actor, action, op, also, amount)
         try:
-            value = await self._handle(actor).call(action, *args, timeout_s=timeout_s)
+            value = await (handle or self._handle(actor)).call(action, *args, timeout_s=timeout_s)
         except (DenizenError, asyncio.CancelledError) as error:
             self._ledger.failed(entry, error)
             self._trace.note(f"call.{entry.outcome}", f"{actor} {action} {op} {entry.code}")
@@ -125,6 +143,22 @@ class SimulatedClient:
             kind, _, key = actor.partition("/")
             handle = self._handles[actor] = self._client.get(kind, key)
         return handle
+
+    async def _find(self, room: str) -> bool:
+        """Get or create an actor by its tags; whether that worked."""
+        tags = {"name": "tally", "room": room}
+        try:
+            found = await self._network.resolve(
+                self.node, TagQuery("default", tags=tags, create_tags=tags)
+            )
+        except DenizenError as error:
+            self._trace.note("find.failed", f"{room} {error.code}")
+            return False
+        assert found.actor_id is not None
+        self._trace.note("find.ok", f"{room} {found.actor_id}")
+        self.rooms.append((room, found.actor_id))
+        self._handles[room] = self._client.get_by_id("tally", found.actor_id)
+        return True
 
     def _collector(self, actor: str) -> Callable[..., None]:
         return lambda *args: self.events.append((actor, list(args)))
@@ -165,6 +199,20 @@ class SimulatedClient:
             self._dice.pick(TALLIES), "add_later", op, op, count, pause_s, amount=count
         )
 
+    async def _add_heavily(self) -> None:
+        op, size_bytes = self._op(), self._dice.pick((0, 89_999, 90_000, 200_000))
+        await self._call(self._dice.pick(TALLIES), "add_heavily", op, op, size_bytes)
+
+    async def _add_and_crash(self) -> None:
+        op = self._op()
+        self._trace.note("fault.actor_crash")
+        await self._call(self._dice.pick(TALLIES), "add_and_crash", op, op, amount=1)
+
+    async def _add_to_room(self) -> None:
+        room, op = self._dice.pick(ROOMS), self._op()
+        if await self._find(room):
+            await self._call(room, "add", op, op)
+
     async def _dawdle(self) -> None:
         op = self._op()
         self._trace.note("fault.action_timeout")
@@ -203,7 +251,17 @@ class SimulatedClient:
 
     async def _end_phoenix(self) -> None:
         op = self._op()
-        await self._call("phoenix/0", "end", op, op)
+        entry = await self._call("phoenix/0", "end", op, op)
+        if entry.outcome == "ok":
+            self.ended.append(entry.value["id"])
+
+    async def _call_the_dead(self) -> None:
+        """By its id, a destroyed actor answers nobody."""
+        if self.ended:
+            dead = self._client.get_by_id("phoenix", self._dice.pick(self.ended))
+            op = self._op()
+            self._trace.note("fault.call_to_the_dead")
+            await self._call("phoenix/0", "add", op, op, handle=dead)
 
 
 Deed = Callable[[SimulatedClient], Awaitable[None]]
@@ -213,6 +271,9 @@ _DEEDS: tuple[Deed, ...] = (
     SimulatedClient._read,
     SimulatedClient._add_held,
     SimulatedClient._add_later,
+    SimulatedClient._add_heavily,
+    SimulatedClient._add_and_crash,
+    SimulatedClient._add_to_room,
     SimulatedClient._dawdle,
     SimulatedClient._transfer,
     SimulatedClient._transfer_failing,
@@ -222,4 +283,5 @@ _DEEDS: tuple[Deed, ...] = (
     SimulatedClient._hand_on,
     SimulatedClient._add_to_phoenix,
     SimulatedClient._end_phoenix,
+    SimulatedClient._call_the_dead,
 )

@@ -16,8 +16,9 @@ from denizen.testing.workloads import TOTAL
 
 Seen = dict[str, Any]
 
-_ADDING = ("add", "add_plainly", "add_held", "transfer")
-_NEVER = ("dawdle", "stall", "cling", "read", "peek", "watch")
+_ADDING = ("add", "add_plainly", "add_held", "add_heavily", "transfer")
+_ADDING_LATER = ("add_later", "add_and_crash")
+_NEVER = ("find", "dawdle", "stall", "cling", "read", "peek", "watch")
 _SEES_NOTHING = ("hand_on", "hand_on_alone", "end")
 
 
@@ -87,7 +88,7 @@ def _judge_presence(
 def _may_add(entry: Entry) -> list[str]:
     if entry.action in _NEVER or entry.action == "end":
         return []
-    if entry.action == "add_later":
+    if entry.action in _ADDING_LATER:
         return [f"{entry.op}.{nth}" for nth in range(entry.amount)]
     return [entry.op]
 
@@ -117,7 +118,7 @@ def _judge_real_time(actor: str, entries: list[Entry], ops: list[str], seen: See
         if not is_end:
             floors[id(entry)] = floor
             continue
-        is_change = entry.action not in _NEVER and entry.action != "add_later"
+        is_change = entry.action not in (*_NEVER, *_ADDING_LATER)
         if number < floors[id(entry)] + is_change:
             yield (
                 f"3, linearizable: {actor} answered {entry.action} {entry.op} with {number}, after "

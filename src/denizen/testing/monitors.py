@@ -127,12 +127,18 @@ class Monitors:
     def check_heard(self, listening: list["ConnectionMonitor"]) -> None:
         """Of `listening`, whoever is connected still was told of its actor's last change."""
         for tap in listening:
-            row = self._rows.get(layout.address_key("default", tap.address.type, tap.address.key))
-            number = 0 if row is None else self.durable_number(row.decode())
+            number = self.durable_number(self._id_at(tap.address))
             if not tap.is_over and tap.last_event != number:
                 self.report(
                     f"4, in order: {tap.name} was told of change {tap.last_event}, but not of {number}"
                 )
+
+    def _id_at(self, address: Address) -> str:
+        if address.actor_id is not None:
+            return address.actor_id
+        return self._rows.get(
+            layout.address_key("default", address.type, address.key), b""
+        ).decode()
 
     def check_answered(self) -> None:
         """The world is at rest: whoever is connected has its answers."""

@@ -14,11 +14,13 @@ import msgspec
 from denizen.client.endings import Ending
 from denizen.client.settings import Settings
 from denizen.client.sockets import Dial, Receiver
+from denizen.core.address import Address
+from denizen.core.errors import DenizenError, NotConnected, OutcomeUnknown
 from denizen.core.limits import Limits
 from denizen.core.principal import ANONYMOUS
 from denizen.gateway import paths
 from denizen.gateway.memory import MemoryClosed, MemoryPeer, connect_in_memory
-from denizen.gateway.ports import Actors, ConnectRequest
+from denizen.gateway.ports import Actors, ConnectRequest, TagQuery
 from denizen.testing.dice import Dice, Seconds
 from denizen.testing.loop import Node
 from denizen.testing.trace import Trace
@@ -77,6 +79,35 @@ class Network:
                 link.client_gone()
 
         return dial
+
+    async def resolve(self, node: Node, query: TagQuery) -> Address:
+        """Ask the manager endpoint, from a client's node. Raises `DenizenError`, also for no answer."""
+        answer: asyncio.Future[Address] = node.create_future()
+        listener = self.listener
+        if listener is None:
+            raise NotConnected("Nobody listens there.")
+
+        def settle(outcome: Address | DenizenError) -> None:
+            if answer.done():
+                return
+            if isinstance(outcome, DenizenError):
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome)
+
+        async def ask() -> None:
+            try:
+                outcome: Address | DenizenError = await listener.actors.resolve(query, ANONYMOUS)
+            except DenizenError as error:
+                outcome = error
+            node.call_later(self.delay(), settle, outcome)
+
+        listener.node.call_later(self.delay(), lambda: listener.node.start(ask()))
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                return await answer
+        except TimeoutError:
+            raise OutcomeUnknown("The manager endpoint didn't answer.") from None
 
     def delay(self) -> float:
         return self.dice.seconds(self.weather.delay_s)

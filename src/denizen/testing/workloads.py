@@ -2,7 +2,7 @@
 
 Every change makes `number` one higher and is told in one event, and every answer and event carries
 the actor's id and the number that it has seen: so whoever looks on knows what must be durable, and in
-which order things came. `is_known`: whether the actor knew the connection that called when it began.
+which order things came. `is_known`: whether the actor had let in the connection that called it.
 An actor that sees a promise broken raises `PromiseBroken`, which ends the world.
 """
 
@@ -14,10 +14,13 @@ import msgspec
 from denizen.core.errors import UserError
 from denizen.sdk.actions import action
 from denizen.sdk.actor import Actor
+from denizen.sdk.connections import Connection
 
 TOTAL = 100
 TIMEOUT_S = 0.5
 """Of the actions that are meant to be over their time."""
+GREETING_S = 0.005
+"""How long hooks take that take their time."""
 
 
 class PromiseBroken(Exception):
@@ -27,6 +30,7 @@ class PromiseBroken(Exception):
 class TallyState(msgspec.Struct):
     number: int = 0
     ops: list[str] = []
+    ballast: bytes = b""
 
 
 class Tally(Actor[TallyState], type="tally"):
@@ -47,7 +51,9 @@ class Tally(Actor[TallyState], type="tally"):
 
     @action
     async def ops(self) -> dict[str, Any]:
-        return self._seen(self.state.ops)
+        seen = self._seen(self.state.ops)
+        ballast = self.state.ballast
+        return {**seen, "ballast": [len(ballast), ballast[:20].decode()]}
 
     @action
     async def add_held(self, op: str, pause_s: float) -> dict[str, Any]:
@@ -64,6 +70,18 @@ class Tally(Actor[TallyState], type="tally"):
         self.spawn(self._add_some(op, count, pause_s))
         return self._seen()
 
+    @action
+    async def add_heavily(self, op: str, size_bytes: int) -> dict[str, Any]:
+        """Change a field that is stored in chunks, or no longer is."""
+        self.state.ballast = (op.encode() * size_bytes)[:size_bytes]
+        return self._add(op)
+
+    @action
+    async def add_and_crash(self, op: str) -> dict[str, Any]:
+        """A task of the actor adds and raises: the actor ends, and starts again when it is called."""
+        self.spawn(self._crash(f"{op}.0"))
+        return self._seen()
+
     @action(timeout_s=TIMEOUT_S)
     async def dawdle(self, op: str) -> dict[str, Any]:
         """Is cancelled before it adds."""
@@ -74,6 +92,11 @@ class Tally(Actor[TallyState], type="tally"):
         for nth in range(count):
             await asyncio.sleep(pause_s)
             self._add(f"{op}.{nth}")
+
+    async def _crash(self, op: str) -> None:
+        await asyncio.sleep(0)
+        self._add(op)
+        raise UserError("The task was asked to raise.")
 
     def _add(self, op: str) -> dict[str, Any]:
         state = self.state
@@ -162,7 +185,19 @@ class ClerkState(msgspec.Struct):
 
 
 class Clerk(Actor[ClerkState], type="clerk"):
-    """Changes itself, then another actor."""
+    """Changes itself, then another actor. Takes its time to start and to greet."""
+
+    async def on_start(self) -> None:
+        await asyncio.sleep(GREETING_S)
+        await self.durable()
+
+    async def on_before_connect(self, params: Any) -> dict[str, bool]:
+        await asyncio.sleep(GREETING_S)
+        return {"is_greeted": False}
+
+    async def on_connect(self, connection: Connection) -> None:
+        await asyncio.sleep(GREETING_S)
+        connection.state["is_greeted"] = True
 
     @action
     async def hand_on(self, op: str, tally: str) -> dict[str, Any]:
@@ -180,10 +215,11 @@ class Clerk(Actor[ClerkState], type="clerk"):
         return self._seen(self.state.ops)
 
     async def _hand_on(self, op: str, tally: str) -> dict[str, Any]:
+        is_known = self.caller is not None and self.caller.state["is_greeted"]
         self._note(op)
         after = [self.actor_id, self.state.number]
         heard = await self.client.get("tally", tally).add(op, after)
-        return self._seen(heard["number"])
+        return {**self._seen(heard["number"]), "is_known": is_known}
 
     def _note(self, op: str) -> None:
         self.state.ops.append(op)

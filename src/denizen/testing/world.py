@@ -16,7 +16,7 @@ import msgspec
 from denizen.core import clock
 from denizen.core.limits import Limits
 from denizen.store.memory import Faults, MemoryStore
-from denizen.testing.clients import ACTORS, SETTINGS, SimulatedClient
+from denizen.testing.clients import ACTORS, ROOMS, SETTINGS, SimulatedClient
 from denizen.testing.dice import Dice
 from denizen.testing.faults import Nemesis
 from denizen.testing.installation import installed
@@ -38,6 +38,7 @@ EXPECTED_CODES = frozenset(
     {
         "",
         "CancelledError",
+        "actor_crashed",
         "actor_destroyed",
         "actor_stopped",
         "asked_to_fail",
@@ -159,8 +160,7 @@ class World:
         pause_s = (0.0, dice.seconds((0.02, 0.3)))
         work = [client.node.start(client.work(workers, pause_s)) for client in self.clients]
         self._nemesis.start()
-        work_s = dice.seconds(WORK_S)
-        self._run_until(lambda: clock.monotonic() > work_s, work_s + 1)
+        self._rest(dice.seconds(WORK_S))
         healed_at = clock.monotonic()
         self._heal()
         self._run_until(lambda: all(task.done() for task in work), HEALING_S)
@@ -223,6 +223,10 @@ class World:
                 self.monitors.report(
                     f"2: {actor} served {seen}, after the power cut {final[actor]}"
                 )
+        for room in ROOMS:
+            ids = {found for each in self.clients for name, found in each.rooms if name == room}
+            if len(ids) > 1:
+                self.monitors.report(f"one actor has these tags: {room} was found as {sorted(ids)}")
         for code in sorted({entry.code for entry in self.ledger.entries} - EXPECTED_CODES):
             self.monitors.report(f"no error that nothing explains: a call ended with {code}")
         events = [event for each in self.clients for event in each.events]

@@ -155,6 +155,38 @@ async def test_a_call_back_behind_a_waiting_exclusive_action_is_refused(world: O
         assert await waiting == "end"
 
 
+async def test_two_chains_that_wait_for_each_other_are_not_left_waiting(world: Open) -> None:
+    async with world() as system:
+        latch = Latch(system)
+        one = asyncio.ensure_future(system.get("loop", "a").alone(["@one", "b.alone"]))
+        other = asyncio.ensure_future(system.get("loop", "b").alone(["@other", "a.alone"]))
+        await latch.arrived("@one")
+        await latch.arrived("@other")
+        await latch.open("@one")
+        await asyncio.sleep(0.05)  # the call of `a` has come to wait at `b`
+        await latch.open("@other")
+        with pytest.raises(CallCycle):
+            await other
+        assert await one == "end"
+
+
+async def test_three_that_wait_in_a_ring_are_not_left_waiting(world: Open) -> None:
+    async with world() as system:
+        latch = Latch(system)
+        ring = [("a", "b"), ("b", "c"), ("c", "a")]
+        calls = [
+            asyncio.ensure_future(system.get("loop", at).alone([f"@{at}", f"{to}.alone"]))
+            for at, to in ring
+        ]
+        for at, _ in ring:
+            await latch.arrived(f"@{at}")
+        for at, _ in ring:
+            await latch.open(f"@{at}")
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(end) for end in ended].count(CallCycle) == 1
+        assert ended.count("end") == 2
+
+
 async def test_a_cancelled_one_that_still_waits_never_runs(world: Open) -> None:
     async with world() as system:
         latch, book = Latch(system), system.get("book", "a")

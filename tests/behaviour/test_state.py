@@ -6,7 +6,7 @@ import logging
 import msgspec
 import pytest
 
-from denizen.core.errors import InternalError, StateTooLarge, StateUnstorable
+from denizen.core.errors import CommitTooLarge, InternalError, StateTooLarge, StateUnstorable
 from denizen.core.keys import unpack
 from denizen.testing.system import System
 from tests.behaviour.conftest import Open
@@ -91,6 +91,15 @@ async def test_a_state_that_would_grow_too_large_is_refused(world: Open) -> None
         read = await book.read()
         assert (len(read["text"]), read["count"]) == (9_000, 0)
         assert await book.fill(10) == 10
+        assert await book.fill(9_000) == 9_000
+
+
+async def test_a_turn_that_changes_more_than_a_commit_carries_is_refused(world: Open) -> None:
+    async with world(limits={"commit_bytes_max": 10_000}) as system:
+        book = system.get("book", "a")
+        with pytest.raises(CommitTooLarge, match="a commit may carry 10000"):
+            await book.fill(11_000)
+        assert len((await book.read())["text"]) == 0
         assert await book.fill(9_000) == 9_000
 
 

@@ -20,6 +20,10 @@ class Asker(Protocol):
 class Doer(Protocol):
     """Whose activity it is."""
 
+    def waiting(self) -> "list[Activity]":
+        """The activities that wait to be let in."""
+        ...
+
     def expire(self, activity: "Activity") -> None:
         """The activity's deadline has passed before it was answered."""
         ...
@@ -47,7 +51,8 @@ NOBODY = _Nobody()
 class Activity:
     """One call (or, in the subclasses, hook or HTTP request). Answered exactly once, whatever happens.
 
-    `is_running`: its code is under way. `is_answered`: the asker has been told.
+    `is_running`: its code is under way. `is_answered`: the asker has been told. `made_by` is the
+    activity of another actor that waits for it.
     """
 
     __slots__ = (
@@ -64,6 +69,7 @@ class Activity:
         "is_answered",
         "is_exclusive",
         "is_running",
+        "made_by",
         "timeout_s",
     )
 
@@ -83,6 +89,7 @@ class Activity:
         self.caller = caller
         self.timeout_s = timeout_s
         self.deadline_at: float | None = None
+        self.made_by: Activity | None = None
         self.deadlines: Deadlines | None = None
         self.id = -1
         self.doer: Doer | None = None

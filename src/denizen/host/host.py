@@ -153,11 +153,16 @@ class Host:
             self._start(self._join_later(connection, address))
 
     def send_request(
-        self, maker: Instance, request: Request, chain: tuple[str, ...], timeout_s: float
+        self,
+        caller: Instance,
+        made_by: Activity | None,
+        request: Request,
+        chain: tuple[str, ...],
+        timeout_s: float,
     ) -> None:
         """An actor calls another, which has `timeout_s`; the answer goes back to it."""
-        asker = _RequestAnswer(maker)
-        address = Address(maker.record.namespace, request.type, request.key, request.actor_id)
+        asker = _RequestAnswer(caller)
+        address = Address(caller.record.namespace, request.type, request.key, request.actor_id)
         activity = Activity(
             asker,
             request.request_id,
@@ -166,6 +171,7 @@ class Host:
             Caller(chain=chain),
             timeout_s,
         )
+        activity.made_by = made_by
         try:
             instance = self._awake(address)
         except DenizenError as error:

@@ -26,6 +26,7 @@ from denizen.host.audience import Audience, Listener
 from denizen.host.deadlines import Deadlines
 from denizen.host.ledger import Ledger
 from denizen.host.ports import StatePort
+from denizen.host.waits import closes_a_circle
 from denizen.wire.commits import Record, Snapshot
 from denizen.wire.runtime import (
     Answer,
@@ -66,9 +67,14 @@ class Surroundings(Protocol):
     def make_body(self, type_name: str, say: Say) -> Body: ...
 
     def send_request(
-        self, maker: "Instance", request: Request, chain: tuple[str, ...], timeout_s: float
+        self,
+        caller: "Instance",
+        made_by: Activity | None,
+        request: Request,
+        chain: tuple[str, ...],
+        timeout_s: float,
     ) -> None:
-        """A call to another actor leaves; its answer comes by `maker.answer`."""
+        """A call to another actor leaves; its answer comes by `caller.answer`."""
         ...
 
     def soon(self, function: Callable[[], None]) -> None:
@@ -205,8 +211,11 @@ class Instance:
                 activity.timeout_s = info.timeout_s
         elif activity.timeout_s is None:
             activity.timeout_s = self._host.limits.action_timeout_s
-        chain = activity.caller.chain
-        if chain and self.actor_id in chain and self._admission.must_wait(activity.is_exclusive):
+        if (
+            activity.caller.chain
+            and self._admission.must_wait(activity.is_exclusive)
+            and self._waits_for_itself(activity)
+        ):
             activity.fail(
                 CallCycle(
                     f"The call of {self.type_info.name}.{activity.action} waits, through a chain of "
@@ -215,6 +224,15 @@ class Instance:
             )
             return
         self.begin(activity)
+
+    def _waits_for_itself(self, activity: Activity) -> bool:
+        if self.actor_id in activity.caller.chain:
+            return True
+        return activity.made_by is not None and closes_a_circle(activity.made_by, self)
+
+    def waiting(self) -> list[Activity]:
+        """The activities that wait to be let in (`host.waits.Actor`)."""
+        return [activity for activity in (self._activities or {}).values() if not activity.has_run]
 
     def begin(self, activity: Activity) -> None:
         """Number an activity and run it when it may run."""
@@ -408,7 +426,7 @@ class Instance:
             # A task of its own keeps nobody waiting; a start keeps everybody waiting.
             chain = () if self._is_started else (self.actor_id,)
         # What has no time left is sent all the same, to be told so like any other.
-        self._host.send_request(self, request, chain, max(timeout_s, 0.0))
+        self._host.send_request(self, maker, request, chain, max(timeout_s, 0.0))
 
     def answer(self, request_id: int, value: bytes | None, failure: Failure | None) -> None:
         """What came of a request of the body."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from denizen.core.errors import DenizenError, StoreUnavailable
 from denizen.core.limits import Limits
 from denizen.gateway.ports import ClientConnection, ConnectRequest, Peer
+from denizen.host.activity import Activity
 from denizen.host.host import Host
 from denizen.host.instance import Instance
 from denizen.host.runtimes.python import PythonRuntime
@@ -123,14 +124,19 @@ class WatchedHost(Host):
         self._monitors = monitors
 
     def send_request(
-        self, maker: Instance, request: Request, chain: tuple[str, ...], timeout_s: float
+        self,
+        caller: Instance,
+        made_by: Activity | None,
+        request: Request,
+        chain: tuple[str, ...],
+        timeout_s: float,
     ) -> None:
         args = values.unpack(request.args)
         if len(args) > 1:
             actor_id, number = args[1]
-            what = f"the call of {request.action} by {maker.record.type}"
+            what = f"the call of {request.action} by {caller.record.type}"
             self._monitors.check_durable(what, actor_id, number)
-        super().send_request(maker, request, chain, timeout_s)
+        super().send_request(caller, made_by, request, chain, timeout_s)
 
 
 class WatchedActors:

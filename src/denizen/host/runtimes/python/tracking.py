@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from denizen.core.errors import StateTooLarge, StateUnstorable
+from denizen.core.errors import CommitTooLarge, StateTooLarge, StateUnstorable
 from denizen.core.limits import Limits
 from denizen.sdk.state_types import StateType
 
@@ -292,12 +292,19 @@ class TrackedState:
     def remember(self, changes: dict[str, bytes | None]) -> None:
         """From now on that is what the fields were last captured as (T2).
 
-        Raises `StateTooLarge`; nothing is remembered then.
+        Raises `StateTooLarge` or `CommitTooLarge`; nothing is remembered then.
         """
         encoded = self.encoded
-        grown = 0
+        grown = written = 0
         for name, data in changes.items():
-            grown += len(data or b"") - len(encoded.get(name, b""))
+            size = 0 if data is None else len(data)
+            written += size
+            grown += size - len(encoded.get(name, b""))
+        if written > self._limits.commit_bytes_max:
+            raise CommitTooLarge(
+                f"One turn changed {written} bytes of state; a commit may carry "
+                f"{self._limits.commit_bytes_max}: change less between two awaits."
+            )
         if grown > 0 and self.size_bytes + grown > self._limits.state_bytes_max:
             raise StateTooLarge(
                 f"The actor's state would have {self.size_bytes + grown} bytes; "

@@ -10,6 +10,7 @@ from contextvars import Context, copy_context
 from typing import Any
 
 from denizen.core.errors import (
+    CommitTooLarge,
     DenizenError,
     StateTooLarge,
     StateUnstorable,
@@ -256,7 +257,7 @@ class TurnKeeper:
                         self._tell_change()
                         changes = state.compare(names)
                     state.remember(changes)
-                except (StateUnstorable, StateTooLarge) as error:
+                except (StateUnstorable, StateTooLarge, CommitTooLarge) as error:
                     changes = {}
                     failure = self._roll_back(activity, names, error, ended)
             names.clear()

@@ -70,6 +70,15 @@ def test_what_the_module_imports_is_watched_too(folder: Path) -> None:
         dev.wait_for(AGAIN)
 
 
+def test_links_that_lead_nowhere_are_no_code(folder: Path) -> None:
+    """Editors make them as locks beside what they edit."""
+    (folder / ".#counter.py").symlink_to("somebody@somewhere:1")
+    with Dev(folder, "counter.py") as dev:
+        rewrite(folder, TWICE)
+        dev.wait_for(AGAIN)
+        assert "no longer watched" not in dev.output()
+
+
 def test_the_server_going_down_by_itself_is_told(folder: Path) -> None:
     suicide = COUNTER.replace(
         "        return self", "        import os; os.abort()\n        return self"

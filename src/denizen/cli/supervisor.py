@@ -126,6 +126,7 @@ class _Supervisor:
         for child in (self._serving, self._candidate):
             if child is not None:
                 child.kill()
+        self._serving = self._candidate = None  # how they end decides nothing any more
         self._exit_code = exit_code
 
     def _notice_ends(self) -> None:

@@ -6,7 +6,7 @@ watchfiles keeps a thread, and the supervisor forks: a process with two threads 
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from denizen.cli.screen import tell
@@ -24,6 +24,7 @@ def watch(folder: Path) -> Iterator[int]:
 
     It comes to its end if the folder can't be watched; the reason has been printed then.
     """
+    before = _modified_at(folder)  # now: nobody has loaded any of it yet
     receiving, sending = os.pipe()
     parent = os.getpid()
     pid = os.fork()
@@ -32,7 +33,7 @@ def watch(folder: Path) -> Iterator[int]:
             os.close(receiving)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             os.nice(_NICENESS)
-            _report(folder, sending, parent)
+            _report(folder, sending, parent, before)
         except Exception as error:  # the system's limits, a folder that went away, …
             tell(f"The code is no longer watched ({error}): start anew by hand after a change.")
         finally:
@@ -46,10 +47,12 @@ def watch(folder: Path) -> Iterator[int]:
         os.close(receiving)
 
 
-def _report(folder: Path, sending: int, parent: int) -> None:
-    """Write a byte for each change, as long as the parent lives."""
-    before: dict[str, int] | None = _modified_at(folder)
-    import watchfiles  # after the look: what changes while this loads is found by comparing
+def _report(folder: Path, sending: int, parent: int, before: dict[str, int] | None) -> None:
+    """Write a byte for each change, as long as the parent lives.
+
+    before: what was modified when, for what changes until the first watch has begun.
+    """
+    import watchfiles  # by this process alone
 
     def is_code(change: watchfiles.Change, path: str) -> bool:
         is_new_folder = change is watchfiles.Change.added and os.path.isdir(path)
@@ -69,9 +72,12 @@ def _report(folder: Path, sending: int, parent: int) -> None:
                 has_changed, before = _modified_at(folder) != before, None
             else:
                 has_changed = bool(changes)
+            is_outdated = bool(changes) and _folders(folder) != folders
+            if is_outdated:
+                before = _modified_at(folder)  # until the next watch has begun
             if has_changed:
                 os.write(sending, b".")
-            if os.getppid() != parent or (changes and _folders(folder) != folders):
+            if is_outdated or os.getppid() != parent:
                 break
 
 
@@ -93,10 +99,11 @@ def _may_hold_code(path: str) -> bool:
 
 
 def _modified_at(folder: Path) -> dict[str, int]:
-    """When each Python file was changed last, in nanoseconds."""
+    """When each Python file was changed last, in nanoseconds. What can't be read is left out."""
     found = {}
     for path in _folders(folder):
-        for entry in os.scandir(path):
-            if entry.name.endswith(".py"):
-                found[entry.path] = entry.stat().st_mtime_ns
+        with suppress(OSError), os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py") and entry.is_file():
+                    found[entry.path] = entry.stat().st_mtime_ns
     return found

@@ -102,6 +102,8 @@ class System:
         directory.mkdir(parents=True, exist_ok=True)
         log, port = directory.with_suffix(".log"), machine.free_port()
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+        # A user's machine keeps the bytecode: whether this shell does is not what is measured.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with log.open("ab") as output:
             started_at = time.perf_counter()
             process = subprocess.Popen(

@@ -2,6 +2,7 @@
 # The first target that needs it makes .venv; it is made again when pyproject.toml changes.
 
 VENV ?= .venv
+SEEDS ?= 1000
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 BIN := $(VENV)/bin
@@ -39,8 +40,9 @@ bench: $(VENV)/.dev ## measure this machine's raw limits and Denizen, in one run
 bench-rivals: $(VENV)/.dev ## the same work on Redis and workerd, with ratios
 	$(BIN)/python -m bench.rivals
 
-sim: $(VENV)/.dev ## run the simulation: seeds, faults, and the safeguards switched off in turn
-	$(BIN)/python -m pytest tests/sim
+sim: $(VENV)/.dev ## run SEEDS simulated worlds (default 1000), and the safeguards taken out in turn
+	$(BIN)/python -m denizen.testing.sim --seeds $(SEEDS)
+	$(BIN)/python -m pytest tests/sim/test_removals.py
 
 browser: ## find a Chromium for the browser tests, or install Debian's
 	tools/install_browser.sh

@@ -19,6 +19,8 @@ def first_violation(removal: Removal) -> Violation | None:
         try:
             world.run()
         except Violation as violation:
+            name = removal.take_out.__name__
+            print(f"{name}: noticed in world {seed}, after {counted} others with its danger")
             return violation
         counted += bool(world.trace.counts[removal.danger])
         if counted == WORLDS_MAX:

@@ -66,7 +66,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         int, Limit("one group of commits", "the next group, unless one commit alone is larger")
     ] = 1_048_576
     group_commits_max: Annotated[int, Limit("commits in one group", "the next group")] = 1_000
-    groups_in_flight_max: Annotated[int, Limit("groups on their way to the store", "waits")] = 2
+    # Two were measured on SQLite: the second leaves small behind the first, 10 to 20 % fewer calls.
+    groups_in_flight_max: Annotated[int, Limit("groups on their way to the store", "waits")] = 1
     commits_waiting_max: Annotated[int, Limit("commits that wait for a group", "`overloaded`")] = (
         100_000
     )

@@ -1,8 +1,8 @@
 """Group commit: the commits of all actors, gathered while the flush before them is under way.
 
 A source (an actor's instance) submits itself, not a commit: it is asked for its commit when a group is
-made, so all that changed until that moment is in it. A group has at most 1 MiB or 1,000 commits; a few
-groups are in flight, so that the next is ready when a flush ends.
+made, so all that changed until that moment is in it. A group has at most 1 MiB or 1,000 commits. How many
+groups fly at once is a limit: one where a single writer syncs, as more would only leave smaller.
 
 - C1 An actor has at most one commit in flight.
 - C2 A commit that is refused is taken out; the others of its group go through.

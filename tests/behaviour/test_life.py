@@ -17,6 +17,7 @@ from denizen.core.errors import (
     StateUnstorable,
     UserError,
 )
+from denizen.core.limits import DEFAULT
 from denizen.core.principal import ANONYMOUS
 from denizen.gateway.ports import TagQuery
 from denizen.testing.system import System
@@ -297,8 +298,8 @@ async def test_one_that_comes_and_goes_in_one_commit_leaves_its_address_free(wor
         await system.get("counter", "destroyed").increment()
         system.store.hold()
         fillers = []
-        for name in ("x", "y"):
-            fillers.append(asyncio.ensure_future(system.get("stateless", name).hello()))
+        for number in range(DEFAULT.groups_in_flight_max):
+            fillers.append(asyncio.ensure_future(system.get("stateless", f"x{number}").hello()))
             while system.store.groups_held < len(fillers):
                 await asyncio.sleep(0)
         ending = asyncio.ensure_future(system.get("room", "a").end())

@@ -142,8 +142,9 @@ class Committer:
 
     def _settle(self, group: "_Group", outcomes: list[Outcome]) -> None:
         failpoints.hit("committer.after_flush")
+        refused = _REFUSED_IN_DOUBT if group.was_retried else _REFUSED
         for source, outcome in zip(group.sources, outcomes, strict=True):
-            source.commit_settled(_REFUSED if outcome is Outcome.REFUSED else None)
+            source.commit_settled(refused if outcome is Outcome.REFUSED else None)
         if group.destroys:
             self._on_destroyed()
 
@@ -170,3 +171,7 @@ class _Group:
 
 
 _REFUSED = NotHere("Another generation of this actor has taken over; nothing was changed here.")
+_REFUSED_IN_DOUBT = CommitOutcomeUnknown(
+    "A commit's answer was lost, and another generation of this actor has taken over since: the commit "
+    "may have been applied before. Ask the actor before sending the call again."
+)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from denizen.core import clock
-from denizen.host.deadlines import Deadlines
+from denizen.host.deadlines import Deadlines, Queue
 
 
 class Thing:
@@ -66,14 +66,15 @@ def test_all_expire_on_time_and_once(steps: list[tuple[str, float]]) -> None:
         deadlines = Deadlines(hand)  # type: ignore[arg-type]
         expired: list[Thing] = []
         due: dict[Thing, float] = {}
+        queues: dict[Thing, Queue] = {}
         for what, value in steps:
             if what == "add":
                 thing = Thing(expired, value)
-                deadlines.add(thing, value)
+                queues[thing] = deadlines.add(thing, value)
                 due[thing] = hand.at + value
             elif what == "remove" and due:
                 thing = list(due)[int(value) % len(due)]
-                deadlines.remove(thing, thing.timeout_s)
+                queues[thing].pop(thing, None)
                 if thing not in expired:
                     del due[thing]
             elif what == "move":

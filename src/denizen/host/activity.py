@@ -2,8 +2,10 @@
 
 from typing import Any, Protocol
 
+import msgspec
+
 from denizen.core.errors import DenizenError, code_of
-from denizen.host.deadlines import Deadlines
+from denizen.host.deadlines import Queue
 from denizen.wire.runtime import Call, Caller, Failure, Hook, HttpReceive, HttpSend, HttpStart
 
 NO_CALLER = Caller()
@@ -48,55 +50,33 @@ class _Nobody:
 NOBODY = _Nobody()
 
 
-class Activity:
+class Activity(msgspec.Struct, eq=False):
     """One call (or, in the subclasses, hook or HTTP request). Answered exactly once, whatever happens.
 
     `is_running`: its code is under way. `is_answered`: the asker has been told. `made_by` is the
     activity of another actor that waits for it.
     """
 
-    __slots__ = (
-        "_call_id",
-        "action",
-        "args",
-        "asker",
-        "caller",
-        "deadline_at",
-        "deadlines",
-        "doer",
-        "has_run",
-        "id",
-        "is_answered",
-        "is_exclusive",
-        "is_running",
-        "made_by",
-        "timeout_s",
-    )
+    asker: Asker
+    call_id: int
+    action: str
+    args: list[Any]
+    caller: Caller = NO_CALLER
+    timeout_s: float | None = None
+    made_by: "Activity | None" = None
+    expiry: "Queue | None" = None
+    """Where its deadline stands, while it has one."""
+    id: int = -1
+    doer: Doer | None = None
+    is_exclusive: bool = False
+    is_running: bool = False
+    has_run: bool = False
+    is_answered: bool = False
 
-    def __init__(
-        self,
-        asker: Asker,
-        call_id: int,
-        action: str,
-        args: list[Any],
-        caller: Caller = NO_CALLER,
-        timeout_s: float | None = None,
-    ) -> None:
-        self.asker = asker
-        self._call_id = call_id
-        self.action = action
-        self.args = args
-        self.caller = caller
-        self.timeout_s = timeout_s
-        self.deadline_at: float | None = None
-        self.made_by: Activity | None = None
-        self.deadlines: Deadlines | None = None
-        self.id = -1
-        self.doer: Doer | None = None
-        self.is_exclusive = False
-        self.is_running = False
-        self.has_run = False
-        self.is_answered = False
+    @property
+    def deadline_at(self) -> float | None:
+        """When it expires, on the monotonic clock; None: never."""
+        return None if self.expiry is None else self.expiry.get(self)
 
     def message(self) -> Call | Hook | HttpStart:
         """What the body is told."""
@@ -106,15 +86,16 @@ class Activity:
         """Answer with a packed value, unless it was answered before."""
         if not self.is_answered:
             self.is_answered = True
-            self.forget_deadline()
-            self.asker.succeed(self._call_id, value)
+            if self.expiry is not None:
+                self.expiry.pop(self, None)
+            self.asker.succeed(self.call_id, value)
 
     def fail_with(self, failure: Failure) -> None:
         """Answer with a failure, unless it was answered before."""
         if not self.is_answered:
             self.is_answered = True
             self.forget_deadline()
-            self.asker.fail(self._call_id, failure)
+            self.asker.fail(self.call_id, failure)
 
     def fail(self, error: DenizenError) -> None:
         """Answer with an error of ours, unless it was answered before."""
@@ -133,37 +114,40 @@ class Activity:
 
     def forget_deadline(self) -> None:
         """It may take as long as it likes, or is over."""
-        if self.deadlines is not None and self.timeout_s is not None:
-            self.deadlines.remove(self, self.timeout_s)
+        if self.expiry is not None:
+            self.expiry.pop(self, None)
 
 
-class HookActivity(Activity):
+class HookActivity(Activity, eq=False, kw_only=True):
     """A hook that is to run. `hook` has everything but its number."""
 
-    __slots__ = ("_hook",)
-
-    def __init__(self, asker: Asker, hook: Hook, timeout_s: float | None = None) -> None:
-        super().__init__(asker, 0, "", [], NO_CALLER, timeout_s)
-        self._hook = hook
-        self.is_answered = asker is NOBODY
+    hook: Hook
 
     def message(self) -> Hook:
-        hook = self._hook
+        hook = self.hook
         return Hook(self.id, hook.name, hook.connection_id, hook.params, hook.principal)
 
 
-class HttpActivity(Activity):
+class HttpActivity(Activity, eq=False, kw_only=True):
     """An HTTP request for the actor's own ASGI app. It has no deadline: its sides have theirs."""
 
-    __slots__ = ("_scope", "exchange")
-
-    def __init__(self, exchange: Exchange, scope: dict[str, Any]) -> None:
-        super().__init__(exchange, 0, "", [])
-        self._scope = scope
-        self.exchange = exchange
+    exchange: Exchange
+    scope: dict[str, Any]
 
     def message(self) -> HttpStart:
-        return HttpStart(self.id, self._scope)
+        return HttpStart(self.id, self.scope)
+
+
+def hook_activity(asker: Asker, hook: Hook, timeout_s: float | None = None) -> HookActivity:
+    """The activity of a hook; one for nobody is answered as it begins."""
+    return HookActivity(
+        asker, 0, "", [], timeout_s=timeout_s, is_answered=asker is NOBODY, hook=hook
+    )
+
+
+def http_activity(exchange: Exchange, scope: dict[str, Any]) -> HttpActivity:
+    """The activity of an HTTP request."""
+    return HttpActivity(exchange, 0, "", [], exchange=exchange, scope=scope)
 
 
 def failure_from(error: DenizenError) -> Failure:

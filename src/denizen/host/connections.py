@@ -26,7 +26,7 @@ from denizen.core.errors import (
 )
 from denizen.core.limits import Limits
 from denizen.core.principal import Principal
-from denizen.host.activity import Activity, HookActivity
+from denizen.host.activity import Activity, hook_activity
 from denizen.wire.runtime import Caller, Failure, Hook
 from denizen.wire.v1.codec import Codec
 from denizen.wire.v1.frames import CallFrame, SubscribeFrame
@@ -149,7 +149,7 @@ class Connection:
             self._let_in()
             return
         self._is_asking = True
-        instance.begin(HookActivity(_Greeting(self), hook, self._limits.action_timeout_s))
+        instance.begin(hook_activity(_Greeting(self), hook, self._limits.action_timeout_s))
 
     def hook_ended(self, error: DenizenError | None) -> None:
         """The connect hook has let the connection in, or refused it."""

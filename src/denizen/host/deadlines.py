@@ -1,7 +1,8 @@
 """Deadlines of many things with one timer.
 
 Things with the same timeout expire in the order in which they came, so each timeout has a queue and only the
-heads of the queues are looked at. Adding and removing cost a dictionary entry.
+heads of the queues are looked at. Adding and removing cost a dictionary entry: who adds keeps the queue,
+and takes the thing out of it.
 """
 
 import asyncio
@@ -18,30 +19,29 @@ class Expiring(Protocol):
         ...
 
 
+Queue = dict[Expiring, float]
+"""Things with the same timeout and when each expires, the soonest first."""
+
+
 class Deadlines:
     """All deadlines of a host."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queues: dict[float, dict[Expiring, float]] = {}
+        self._queues: dict[float, Queue] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
 
-    def add(self, thing: Expiring, timeout_s: float) -> float:
-        """Call `thing.expire()` after `timeout_s`, unless it is removed before. Returns when that is."""
+    def add(self, thing: Expiring, timeout_s: float) -> Queue:
+        """Call `thing.expire()` after `timeout_s`, unless it is taken out of the queue before."""
         at = clock.monotonic() + timeout_s
         queue = self._queues.get(timeout_s)
         if queue is None:
             queue = self._queues[timeout_s] = {}
         queue[thing] = at
-        self._arm_for(at)
-        return at
-
-    def remove(self, thing: Expiring, timeout_s: float) -> None:
-        """Forget it. Harmless if it is not there."""
-        queue = self._queues.get(timeout_s)
-        if queue is not None:
-            queue.pop(thing, None)
+        if self._timer is None or at < self._timer_at:
+            self._arm_for(at)
+        return queue
 
     def stop(self) -> None:
         """Expire nothing any more."""

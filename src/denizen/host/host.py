@@ -25,7 +25,7 @@ from denizen.core.errors import (
 )
 from denizen.core.limits import Limits
 from denizen.core.principal import Principal
-from denizen.host.activity import Activity, HttpActivity
+from denizen.host.activity import Activity, http_activity
 from denizen.host.connections import Connection, ConnectRequest, Peer, open_connection
 from denizen.host.deadlines import Deadlines
 from denizen.host.http import ASGIMessage, Exchange, plain_scope
@@ -130,7 +130,7 @@ class Host:
             raise RouteNotFound(f"Actors of type {address.type} serve no HTTP of their own.")
         instance = await self.locate(address)
         exchange = Exchange(receive, send)
-        activity = HttpActivity(exchange, plain_scope(scope))
+        activity = http_activity(exchange, plain_scope(scope))
         instance.begin(activity)
         try:
             await exchange.run(instance)

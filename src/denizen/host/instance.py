@@ -20,10 +20,10 @@ from denizen.core.errors import (
     from_wire,
 )
 from denizen.core.limits import Limits
-from denizen.host.activity import NOBODY, Activity, HookActivity, HttpActivity
+from denizen.host.activity import NOBODY, Activity, HttpActivity, hook_activity
 from denizen.host.admission import Admission
 from denizen.host.audience import Audience, Listener
-from denizen.host.deadlines import Deadlines
+from denizen.host.deadlines import Deadlines, Queue
 from denizen.host.ledger import Ledger
 from denizen.host.ports import StatePort
 from denizen.host.waits import closes_a_circle
@@ -177,7 +177,9 @@ class Instance:
         )
         state = {} if snapshot is None else snapshot.state
         self._start_deadline = _StartDeadline(self)
-        self._host.deadlines.add(self._start_deadline, self._host.limits.action_timeout_s)
+        self._start_deadline.expiry = self._host.deadlines.add(
+            self._start_deadline, self._host.limits.action_timeout_s
+        )
         self._body.receive(Start(identity, is_new, state, record.input))
 
     def start_expired(self) -> None:
@@ -187,7 +189,7 @@ class Instance:
     def _forget_start_deadline(self) -> None:
         deadline, self._start_deadline = self._start_deadline, None
         if deadline is not None:
-            self._host.deadlines.remove(deadline, self._host.limits.action_timeout_s)
+            deadline.expiry.pop(deadline, None)
 
     def _started(self, started: Started) -> None:
         self._forget_start_deadline()
@@ -245,15 +247,15 @@ class Instance:
         self._admit(activity)
 
     def _admit(self, activity: Activity) -> None:
-        if self._activities is None:
-            self._activities = {}
+        activities = self._activities
+        if activities is None:
+            activities = self._activities = {}
         activity_id = activity.id = self._next_activity
         self._next_activity = activity_id + 1
-        self._activities[activity_id] = activity
+        activities[activity_id] = activity
         activity.doer = self
         if activity.timeout_s is not None:
-            deadlines = activity.deadlines = self._host.deadlines
-            activity.deadline_at = deadlines.add(activity, activity.timeout_s)
+            activity.expiry = self._host.deadlines.add(activity, activity.timeout_s)
         if self._admission.arrive(activity, activity.is_exclusive):
             if self._starting is None:
                 activity.is_running = activity.has_run = True
@@ -317,7 +319,7 @@ class Instance:
 
         Never refused, or the body would know other connections than there are.
         """
-        self._admit(HookActivity(NOBODY, hook))
+        self._admit(hook_activity(NOBODY, hook))
 
     # What the body says.
 
@@ -381,25 +383,25 @@ class Instance:
         """What came before these outputs is durable: they leave (`host.ledger.Owner`)."""
         for output in outputs:
             if type(output) is Reply:
-                self._settle(output.activity_id, output.value, None)
+                activity = self._take(output.activity_id)
+                if activity is not None:
+                    activity.succeed(output.value)
             elif type(output) is Event:
                 self._audience.deliver(output)
             elif type(output) is Failed:
-                self._settle(output.activity_id, None, output.failure)
+                activity = self._take(output.activity_id)
+                if activity is not None:
+                    activity.fail_with(output.failure)
             else:
                 _RELEASERS[type(output)](self, output)
 
-    def _settle(self, activity_id: int, value: bytes | None, failure: Failure | None) -> None:
+    def _take(self, activity_id: int) -> Activity | None:
+        """The activity that is being answered; it is forgotten, unless its code still runs."""
         activities = self._activities
         activity = None if activities is None else activities.get(activity_id)
-        if activity is None:
-            return
-        if not activity.is_running:
+        if activity is not None and not activity.is_running:
             self._drop(activity_id)
-        if failure is None:
-            activity.succeed(value or b"")
-        else:
-            activity.fail_with(failure)
+        return activity
 
     def _drop(self, activity_id: int) -> None:
         """An activity has ended and was answered."""
@@ -464,7 +466,7 @@ class Instance:
         if self._ended is not None or self._admission.running or self._last_hook is not None:
             return
         timeout_s = self._host.limits.action_timeout_s
-        self._last_hook = HookActivity(NOBODY, Hook(0, "destroy"), timeout_s)
+        self._last_hook = hook_activity(NOBODY, Hook(0, "destroy"), timeout_s)
         self._last_hook.is_exclusive = True
         self._admit(self._last_hook)
 
@@ -499,10 +501,11 @@ class Instance:
 class _StartDeadline:
     """Ends an actor whose start takes too long (`host.deadlines.Expiring`)."""
 
-    __slots__ = ("_instance",)
+    __slots__ = ("_instance", "expiry")
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self.expiry: Queue = {}
 
     def expire(self) -> None:
         self._instance.start_expired()

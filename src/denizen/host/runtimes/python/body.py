@@ -20,7 +20,7 @@ from denizen.host.runtimes.python.outgoing import Outgoing
 from denizen.host.runtimes.python.runners import Runners
 from denizen.host.runtimes.python.tracking import TrackedState, TrackedType
 from denizen.host.runtimes.python.turn_keeper import TurnKeeper
-from denizen.host.runtimes.python.turns import Activity, Code, current
+from denizen.host.runtimes.python.turns import Activity, Code, Holding, current
 from denizen.sdk.actor import ActorType
 from denizen.sdk.connections import Connection, Connections
 from denizen.wire import values
@@ -90,22 +90,21 @@ class PythonBody(TurnKeeper):
             failed = Failed(call.activity_id, failure_of(error, self.log, "call"))
             self._say(Turn({}, [failed], call.activity_id))
             return
-        activity = Activity(
-            self, call.activity_id, call.caller.connection_id, holds=action.is_exclusive
-        )
-        activity.action = action
+        activity = Activity(self, call.activity_id, call.caller.connection_id, action)
+        if action.is_exclusive:
+            activity.holding = Holding()
         self._begin(activity, action.function, (self._actor, *args))
 
     def _receive_start(self, start: Start) -> None:
         self.identity = start.identity
-        activity = Activity(self, None, holds=True)
-        assert activity.holding is not None
+        holding = Holding()
+        activity = Activity(self, None, holding=holding)
         self._actor = self._type.cls(self)
         try:
             if self._tracked is not None:
                 self._state = TrackedState(self._tracked, self._limits)
                 if start.is_new:
-                    activity.holding.touched = self._state.start_new()
+                    holding.touched = self._state.start_new()
                 else:
                     self._state.load(start.state)
         except Exception as error:

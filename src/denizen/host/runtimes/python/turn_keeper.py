@@ -142,8 +142,8 @@ class TurnKeeper:
                 packed = values.pack(result) if action is None else action.pack_result(result)
             except values.Unencodable as problem:
                 self.raised(activity, problem)
-            else:
-                self._end(activity, activity.id, Reply(activity.id, packed))
+                return
+            self._end(activity, activity.id, Reply(activity.id, packed))
 
     def raised(self, activity: Activity, error: BaseException) -> None:
         """The activity ended with an error."""

@@ -20,6 +20,8 @@ from collections.abc import Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from denizen.host.runtimes.python.tracking import Journal
 from denizen.sdk.actions import Action
 from denizen.wire.runtime import Output
@@ -47,7 +49,7 @@ class Holding:
         self.spawned: list[tuple[Code, bool, str | None]] = []
 
 
-class Activity:
+class Activity(msgspec.Struct, eq=False):
     """One call, hook, HTTP request or background task of an actor.
 
     `id` is None for what the host didn't ask for. `aliases` are the fields that it may hold a mutable
@@ -56,41 +58,18 @@ class Activity:
     its own, which may outlive it.
     """
 
-    __slots__ = (
-        "action",
-        "aliases",
-        "body",
-        "connection_id",
-        "error",
-        "has_tasks",
-        "holding",
-        "id",
-        "is_abandoned",
-        "is_cancelled",
-        "is_supervised",
-        "task",
-    )
-
-    def __init__(
-        self,
-        body: "TurnKeeper",
-        activity_id: int | None,
-        connection_id: str | None = None,
-        *,
-        holds: bool = False,
-    ) -> None:
-        self.body = body
-        self.id = activity_id
-        self.connection_id = connection_id
-        self.holding = Holding() if holds else None
-        self.action: Action | None = None
-        self.aliases: set[str] | None = None
-        self.task: asyncio.Task[Any] | None = None
-        self.error: BaseException | None = None
-        self.has_tasks = False
-        self.is_cancelled = False
-        self.is_abandoned = False
-        self.is_supervised = True
+    body: "TurnKeeper"
+    id: int | None
+    connection_id: str | None = None
+    action: Action | None = None
+    holding: Holding | None = None
+    aliases: set[str] | None = None
+    task: "asyncio.Task[Any] | None" = None
+    error: BaseException | None = None
+    has_tasks: bool = False
+    is_cancelled: bool = False
+    is_abandoned: bool = False
+    is_supervised: bool = True
 
 
 current: ContextVar[Activity | None] = ContextVar("denizen_activity", default=None)

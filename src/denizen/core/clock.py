@@ -6,7 +6,7 @@ business; a simulated loop and a simulated source are installed together.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -20,37 +20,25 @@ class Source(Protocol):
     def monotonic(self) -> float: ...
 
 
-class SystemSource:
-    """The machine's own clocks."""
+now: Callable[[], float] = time.time
+"""Wall time in seconds since the epoch. Always `clock.now()`: never import the name itself."""
 
-    now = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
-
-
-_source: Source = SystemSource()
-
-
-def now() -> float:
-    """Wall time in seconds since the epoch."""
-    return _source.now()
-
-
-def monotonic() -> float:
-    """Seconds on a clock that never goes back; its zero means nothing."""
-    return _source.monotonic()
+monotonic: Callable[[], float] = time.monotonic
+"""Seconds on a clock that never goes back; its zero means nothing. Always `clock.monotonic()`."""
 
 
 def utc() -> datetime:
     """Wall time as an aware datetime."""
-    return datetime.fromtimestamp(_source.now(), UTC)
+    return datetime.fromtimestamp(now(), UTC)
 
 
 @contextmanager
 def use(source: Source) -> Iterator[None]:
     """Take all time from `source` until the block ends (the simulator's way in)."""
-    global _source
-    before, _source = _source, source
+    global now, monotonic
+    before = now, monotonic
+    now, monotonic = source.now, source.monotonic
     try:
         yield
     finally:
-        _source = before
+        now, monotonic = before

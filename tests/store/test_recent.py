@@ -5,8 +5,8 @@ from denizen.store.recent import RecentWrites, touches
 
 def test_what_was_written_after_a_version_is_known() -> None:
     recent = RecentWrites(10)
-    recent.record(11, 0.0, [b"a"], [])
-    recent.record(12, 0.0, [b"b"], [(b"m", b"p")])
+    recent.record(11, 0.0, {b"a"}, [])
+    recent.record(12, 0.0, {b"b"}, [(b"m", b"p")])
     assert recent.was_written(b"a", 10)
     assert not recent.was_written(b"a", 11)
     assert recent.was_written(b"o", 11)
@@ -21,7 +21,7 @@ def test_what_was_written_after_a_version_is_known() -> None:
 def test_more_than_is_remembered_raises_the_floor() -> None:
     recent = RecentWrites(0, keys_max=10)
     for version in range(1, 8):
-        recent.record(version, 0.0, [b"%d" % version, b"same"], [(b"x", b"y")])
+        recent.record(version, 0.0, {b"%d" % version, b"same"}, [(b"x", b"y")])
     assert recent.floor == 4
     assert not recent.was_written(b"4", 4)
     assert recent.was_written(b"5", 4)
@@ -30,10 +30,10 @@ def test_more_than_is_remembered_raises_the_floor() -> None:
 
 def test_what_is_old_is_forgotten() -> None:
     recent = RecentWrites(0, age_max_s=6.0)
-    recent.record(1, 0.0, [b"a"], [])
-    recent.record(2, 5.0, [b"a"], [])
+    recent.record(1, 0.0, {b"a"}, [])
+    recent.record(2, 5.0, {b"a"}, [])
     assert recent.floor == 0
-    recent.record(3, 6.5, [b"b"], [])
+    recent.record(3, 6.5, {b"b"}, [])
     assert recent.floor == 1
     assert recent.was_written(b"a", 1)
 

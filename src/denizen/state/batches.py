@@ -20,9 +20,8 @@ def _keys(namespace: str, actor_id: str) -> tuple[bytes, bytes]:
     return prefix, layout.head_key(prefix)
 
 
-@lru_cache(maxsize=4_096)
-def _field_suffix(field: str) -> bytes:
-    return layout.field_key(b"", field)
+# Keys are kept whole: what is made once is also hashed once, for all the maps that a commit passes.
+_field_key = lru_cache(maxsize=8_192)(layout.field_key)
 
 
 def batch_of(commit: Commit) -> Batch:
@@ -31,10 +30,15 @@ def batch_of(commit: Commit) -> Batch:
     So a stale generation is refused, and the same commit sent twice is applied once.
     """
     prefix, head_key = _keys(commit.namespace, commit.actor_id)
-    follows = None if commit.follows is None else encode_head(commit.follows)
-    head = encode_head(commit.head)
-    sets = [(head_key, head)]
-    guards = [Guard(head_key, follows)]
+    before = commit.follows
+    marker = (head_key, encode_head(commit.head))
+    guard = Guard(head_key, None if before is None else encode_head(before))
+    if _is_plain(commit):
+        fields = commit.changes.items()
+        pairs = [(_field_key(prefix, field), data) for field, data in fields if data is not None]
+        return Batch((guard,), (marker, *pairs), (), (), marker)
+    sets = [marker]
+    guards = [guard]
     clears: list[bytes] = []
     ranges: list[tuple[bytes, bytes]] = []
     if commit.destroys is None:
@@ -44,12 +48,28 @@ def batch_of(commit: Commit) -> Batch:
     elif commit.creates is None:
         _write_end(commit.destroys, sets, clears)
     # Else it came and went within one commit: its head remains, so that its id has an answer.
-    return Batch(tuple(guards), tuple(sets), tuple(clears), tuple(ranges), (head_key, head))
+    return Batch(tuple(guards), tuple(sets), tuple(clears), tuple(ranges), marker)
 
 
 def size_of(batch: Batch) -> int:
     """How much a batch adds to its group."""
-    return sum(len(key) + len(value) for key, value in batch.sets)
+    size = 0
+    for key, value in batch.sets:
+        size += len(key) + len(value)
+    return size
+
+
+def _is_plain(commit: Commit) -> bool:
+    """Whether it only sets small fields, of an actor that was there before and stays: most do."""
+    before = commit.follows
+    return (
+        before is not None
+        and not before.large
+        and not commit.head.large
+        and commit.creates is None
+        and commit.destroys is None
+        and None not in commit.changes.values()
+    )
 
 
 def _write_fields(
@@ -61,7 +81,7 @@ def _write_fields(
 ) -> None:
     were_large = () if commit.follows is None else commit.follows.large
     for field, data in commit.changes.items():
-        key = prefix + _field_suffix(field)
+        key = _field_key(prefix, field)
         if field in were_large:
             ranges.append(layout.chunks_range(prefix, field))
         if data is None:

@@ -59,10 +59,12 @@ def check_batches(batches: Sequence[Batch]) -> int:
     """
     size_bytes = 0
     for batch in batches:
+        # The hot loops of group commit: the checks are called only where they would refuse.
         for guard in batch.guards:
-            check_key(guard.key)
-            size_bytes += len(guard.key)
-        # The hot loop of group commit: the checks are called only where they would refuse.
+            key_bytes = len(guard.key)
+            if key_bytes > _KEY_BYTES_MAX or guard.key >= KEYS_END:
+                check_key(guard.key)
+            size_bytes += key_bytes
         for key, value in batch.sets:
             key_bytes, value_bytes = len(key), len(value)
             if key_bytes > _KEY_BYTES_MAX or key >= KEYS_END:

@@ -29,14 +29,14 @@ import msgspec
 T = TypeVar("T")
 
 
-class Guard(msgspec.Struct, frozen=True):
+class Guard(msgspec.Struct, frozen=True, gc=False):
     """A key and the value that it must hold (None: must be absent)."""
 
     key: bytes
     expected: bytes | None
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """Writes that are applied together if all guards hold.
 
     Order within a batch: `clear_ranges` (begin, end exclusive), then `clears`, then `sets`.

@@ -19,6 +19,8 @@ from denizen.store.recent import Range, RecentWrites, touches
 REQUESTS_MAX = 1 << 16
 """A versionstamp has two bytes for the place within a group."""
 
+_APPLIED = Outcome.APPLIED
+
 
 class CommitRequest(msgspec.Struct):
     """A transaction as it asks to be committed. Times are of `clock.monotonic`."""
@@ -55,15 +57,30 @@ class Group:
 
     def current(self, key: bytes) -> bytes | None:
         """What the key holds once all accepted so far is applied."""
-        if key in self.writes:
-            return self.writes[key]
+        writes = self.writes
+        if key in writes:
+            return writes[key]
         if self.ranges and any(begin <= key < end for begin, end in self.ranges):
             return None
         return self._read(key)
 
     def judge_batches(self, batches: Sequence[Batch]) -> list[Outcome]:
         """Take in the batches whose guards hold."""
-        return [self._judge_batch(batch) for batch in batches]
+        # The hot loop of group commit: most batches have one guard, which holds, and only set keys.
+        current, writes = self.current, self.writes
+        outcomes = []
+        for batch in batches:
+            for guard in batch.guards:
+                if current(guard.key) != guard.expected:
+                    outcomes.append(self._refuse(batch))
+                    break
+            else:
+                if batch.clear_ranges or batch.clears:
+                    self._clear(batch)
+                    writes = self.writes
+                writes.update(batch.sets)
+                outcomes.append(_APPLIED)
+        return outcomes
 
     def judge_commit(self, request: CommitRequest) -> bytes:
         """Take in a transaction and return its version.
@@ -86,23 +103,24 @@ class Group:
 
     def record(self) -> None:
         """Let later transactions be judged against this group. To be called once it is durable."""
-        keys = (*self.writes, *self._conflict_keys)
+        keys = frozenset(self.writes)
+        if self._conflict_keys:
+            keys |= self._conflict_keys
         self._recent.record(self.version, clock.monotonic(), keys, self.ranges)
 
-    def _judge_batch(self, batch: Batch) -> Outcome:
-        for guard in batch.guards:
-            if self.current(guard.key) != guard.expected:
-                marker = batch.marker
-                if marker is not None and self.current(marker[0]) == marker[1]:
-                    return Outcome.ALREADY
-                return Outcome.REFUSED
+    def _refuse(self, batch: Batch) -> Outcome:
+        """A guard of the batch doesn't hold: it is stale, or was applied before."""
+        marker = batch.marker
+        if marker is not None and self.current(marker[0]) == marker[1]:
+            return Outcome.ALREADY
+        return Outcome.REFUSED
+
+    def _clear(self, batch: Batch) -> None:
         for begin, end in batch.clear_ranges:
             self._clear_range(begin, end)
         if batch.clears:
             self.has_clears = True
             self.writes.update(dict.fromkeys(batch.clears))
-        self.writes.update(batch.sets)
-        return Outcome.APPLIED
 
     def _conflicts(self, request: CommitRequest, since: int) -> bool:
         """Whether something that was read was written after `since`, in this group or before."""

@@ -5,7 +5,8 @@ read at a version before everything that is remembered can't be judged: it is to
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 Range = tuple[bytes, bytes]
@@ -17,7 +18,7 @@ AGE_MAX_S = 6.0
 class _Group(NamedTuple):
     version: int
     at: float
-    keys: Collection[bytes]
+    keys: AbstractSet[bytes]
     ranges: Sequence[Range]
 
 
@@ -32,15 +33,15 @@ class RecentWrites:
         self._keys_max = keys_max
         self._age_max_s = age_max_s
         self._groups: deque[_Group] = deque()
-        self._written_at: dict[bytes, int] = {}
         self._count = 0
 
     def record(
-        self, version: int, at: float, keys: Collection[bytes], ranges: Sequence[Range]
+        self, version: int, at: float, keys: AbstractSet[bytes], ranges: Sequence[Range]
     ) -> None:
         """Remember what a group wrote; forget what is too old or too much."""
+        # No index of keys over all groups: each group would pay for it, and only a transaction that
+        # has read asks, about the few groups since it began.
         self._groups.append(_Group(version, at, keys, ranges))
-        self._written_at.update(dict.fromkeys(keys, version))
         self._count += len(keys) + len(ranges)
         while self._groups and (
             self._count > self._keys_max or self._groups[0].at < at - self._age_max_s
@@ -49,10 +50,9 @@ class RecentWrites:
 
     def was_written(self, key: bytes, since: int) -> bool:
         """Whether the key was written after version `since`."""
-        if self._written_at.get(key, 0) > since:
-            return True
         return any(
-            begin <= key < end for group in self._after(since) for begin, end in group.ranges
+            key in group.keys or any(begin <= key < end for begin, end in group.ranges)
+            for group in self._after(since)
         )
 
     def was_range_written(self, begin: bytes, end: bytes, since: int) -> bool:
@@ -68,9 +68,6 @@ class RecentWrites:
     def _forget(self, group: _Group) -> None:
         self.floor = group.version
         self._count -= len(group.keys) + len(group.ranges)
-        for key in group.keys:
-            if self._written_at.get(key) == group.version:
-                del self._written_at[key]
 
 
 def touches(begin: bytes, end: bytes, keys: Iterable[bytes], ranges: Iterable[Range]) -> bool:

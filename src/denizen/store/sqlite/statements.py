@@ -6,6 +6,7 @@ by repeating the last one, which changes nothing.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 
 CREATE = "CREATE TABLE kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID"
 GET = "SELECT v FROM kv WHERE k = ?"
@@ -25,7 +26,7 @@ def upserts(pairs: Sequence[tuple[bytes, bytes]]) -> Iterator[Statement]:
     for first in range(0, len(pairs), ROWS_MAX):
         part = pairs[first : first + ROWS_MAX]
         count = _padded(len(part))
-        values = [item for pair in part for item in pair]
+        values = list(chain.from_iterable(part))
         values.extend(part[-1] * (count - len(part)))
         yield _upsert(count), values
 

@@ -177,10 +177,10 @@ class Writer:
                 jobs.append(taken)
             if size_bytes >= GROUP_BYTES_MAX or len(jobs) + len(writes) >= GROUP_JOBS_MAX:
                 return jobs, writes, None
-            try:
-                taken = self._jobs.get_nowait()
-            except queue.Empty:
+            # Nobody else takes: what is there stays until it is taken here.
+            if self._jobs.empty():
                 return jobs, writes, None
+            taken = self._jobs.get_nowait()
         return jobs, writes, taken
 
     def _attempt(self, run: Callable[[], Any]) -> Any:

@@ -37,6 +37,8 @@ class Unencodable(ValueError):
 
 def pack(value: Any) -> bytes:
     """The neutral bytes of a value for clients. Raises `Unencodable`."""
+    if value is None or (type(value) is int and -(2**63) <= value < 2**64):
+        return _encode(value)
     return _encode(_plain(value, 0))
 
 

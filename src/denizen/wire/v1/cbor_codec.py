@@ -16,7 +16,6 @@ from denizen.wire.v1.cbor_reader import UNDEFINED, Reader
 from denizen.wire.v1.cbor_tags import CborError
 from denizen.wire.v1.codec import (
     SERVER_NESTING_MAX,
-    checked_call,
     client_frame,
     malformed,
     plain_metadata,
@@ -36,11 +35,15 @@ from denizen.wire.v1.frames import (
 )
 from denizen.wire.values import plain, unpack
 
-_UNDEFINED_BYTE = b"\xf7"
+_UNDEFINED_BYTE = 0xF7
+_TEXT = 0x60
 
-# A call as clients write it, up to the value of `i`: map heads short or, by cbor-x, 16 bits wide.
+# A call as clients write it, up to its action's name of less than 24 bytes: the value of `i` and
+# the size of the name are caught. Map heads are short or, by cbor-x, 16 bits wide.
 _USUAL_CALL = re.compile(
     rb"(?:\xa1|\xb9\x00\x01)dbody(?:\xa1|\xb9\x00\x01)brr(?:\xa3|\xb9\x00\x03)ai"
+    rb"(?:([\x00-\x17])|\x18(.)|\x19(..)|\x1a(....))an([\x60-\x77])",
+    re.DOTALL,
 )
 _CALL_HEAD = re.compile(
     rb"(?:[\xa1-\xb7\xbf]|\xb8.|\xb9..)dbody(?:[\xa1-\xb7\xbf]|\xb8.|\xb9..)"
@@ -63,6 +66,7 @@ class CborCodec:
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self._limits = limits
+        self._name_max = limits.action_name_bytes_max
         self._client_reader = Reader(limits.nesting_max, number_of_client)
         self._server_reader = Reader(SERVER_NESTING_MAX, number_of_server)
 
@@ -131,19 +135,17 @@ class CborCodec:
         found = _USUAL_CALL.match(payload)
         if found is None:
             return None
-        read = self._client_reader.read_at
-        call_id, at = read(payload, found.end(), _CALL_DEPTH)
-        if type(call_id) is not int or not 0 <= call_id <= CALL_ID_MAX:
+        begin = found.end()
+        size = payload[begin - 1] - _TEXT
+        end = begin + size
+        name = payload[begin:end]
+        if not (size <= self._name_max and name.isascii() and payload.startswith(b"aa", end)):
             return None
-        if not payload.startswith(b"an", at):
-            return None
-        action, at = read(payload, at + 2, _CALL_DEPTH)
-        if type(action) is not str or not payload.startswith(b"aa", at):
-            return None
-        args, at = read(payload, at + 2, _CALL_DEPTH)
+        args, at = self._client_reader.read_at(payload, end + 2, _CALL_DEPTH)
         if type(args) is not list or at != len(payload):
             return None
-        return checked_call(CallFrame(call_id, action, args), self._limits)
+        call_id = int.from_bytes(found[1] or found[2] or found[3] or found[4], "big")
+        return CallFrame(call_id, name.decode(), args)
 
     def _any_frame(self, payload: bytes) -> ClientFrame:
         tree = self._client_reader.read(payload)

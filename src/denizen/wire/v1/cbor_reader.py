@@ -74,7 +74,7 @@ class Reader:
             end = at + head - 0x60
             if end > len(data):
                 raise CborError(_TOO_EARLY)
-            return str(data[at:end], "utf-8"), end
+            return data[at:end].decode(), end
         if head == 0xFB:
             return self._number(_unpack_double(data, at)[0]), at + 8
         return self._by_major[head >> 5](data, at, head & 0x1F, depth)
@@ -101,15 +101,19 @@ class Reader:
         return str(_slice(data, at, size), "utf-8"), at + size
 
     def _array(self, data: bytes, at: int, low: int, depth: int) -> Found:
-        depth = self._deeper(depth)
+        if depth >= self._nesting_max:
+            raise self._too_deep()
+        depth += 1
         items: list[Any] = []
         if low == 31:
             while data[at] != _BREAK:
                 item, at = self._item(data, at, depth)
                 items.append(item)
             return items, at + 1
-        count, at = _argument(data, at, low)
-        _check_room(data, at, count)
+        count, at = (low, at) if low < 24 else _argument(data, at, low)
+        # Every item takes a byte at least, whatever a head claims.
+        if count > len(data) - at:
+            raise CborError(_TOO_EARLY)
         for _ in range(count):
             head = data[at]
             if head < 0x18:
@@ -122,14 +126,17 @@ class Reader:
         return items, at
 
     def _map(self, data: bytes, at: int, low: int, depth: int) -> Found:
-        depth = self._deeper(depth)
+        if depth >= self._nesting_max:
+            raise self._too_deep()
+        depth += 1
         entries: dict[str, Any] = {}
         if low == 31:
             while data[at] != _BREAK:
                 at = self._entry(data, at, depth, entries)
             return entries, at + 1
-        count, at = _argument(data, at, low)
-        _check_room(data, at, 2 * count)
+        count, at = (low, at) if low < 24 else _argument(data, at, low)
+        if 2 * count > len(data) - at:
+            raise CborError(_TOO_EARLY)
         for _ in range(count):
             at = self._entry(data, at, depth, entries)
         return entries, at
@@ -144,7 +151,9 @@ class Reader:
 
     def _tag(self, data: bytes, at: int, low: int, depth: int) -> Found:
         tag, at = _argument(data, at, low)
-        content, at = self._item(data, at, self._deeper(depth))
+        if depth >= self._nesting_max:
+            raise self._too_deep()
+        content, at = self._item(data, at, depth + 1)
         return untagged(tag, content), at
 
     def _simple(self, data: bytes, at: int, low: int, depth: int) -> Found:
@@ -157,10 +166,8 @@ class Reader:
             raise CborError("a simple value that isn't false, true, null or undefined")
         return _SIMPLE[low], at
 
-    def _deeper(self, depth: int) -> int:
-        if depth >= self._nesting_max:
-            raise CborError(f"it is nested more than {self._nesting_max} levels deep")
-        return depth + 1
+    def _too_deep(self) -> CborError:
+        return CborError(f"it is nested more than {self._nesting_max} levels deep")
 
 
 def _argument(data: bytes, at: int, low: int) -> tuple[int, int]:
@@ -180,12 +187,6 @@ def _slice(data: bytes, at: int, size: int) -> bytes:
     if end > len(data):
         raise CborError(_TOO_EARLY)
     return data[at:end]
-
-
-def _check_room(data: bytes, at: int, items: int) -> None:
-    """Every item takes a byte at least, whatever a head claims."""
-    if items > len(data) - at:
-        raise CborError(_TOO_EARLY)
 
 
 def _chunks(data: bytes, at: int, major: int) -> tuple[list[bytes], int]:

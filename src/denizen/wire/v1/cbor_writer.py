@@ -15,13 +15,25 @@ EXACT_MAX = 2**53
 
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = 0x00, 0x20, 0x40, 0x60, 0x80, 0xA0
 _HEADS = [bytes((head,)) for head in range(256)]
-_WIDE = ((2**8, ">BB", 24), (2**16, ">BH", 25), (2**32, ">BI", 26), (2**64, ">BQ", 27))
+_WIDE = (
+    (2**8, struct.Struct(">BB").pack, 24),
+    (2**16, struct.Struct(">BH").pack, 25),
+    (2**32, struct.Struct(">BI").pack, 26),
+    (2**64, struct.Struct(">BQ").pack, 27),
+)
 _CONSTANTS = {False: b"\xf4", True: b"\xf5", None: b"\xf6"}
 _pack_double = struct.Struct(">Bd").pack
 
 
 def encode(value: Any) -> bytes:
     """The CBOR of a plain value (see `wire.values.plain`)."""
+    kind = type(value)
+    if kind is int:
+        return encode_integer(value)
+    if kind is str:
+        return encode_text(value)
+    if kind is bool or value is None:
+        return _CONSTANTS[value]
     out = bytearray()
     _put(out, value)
     return bytes(out)
@@ -31,7 +43,9 @@ def encode_integer(value: int) -> bytes:
     """An integer of 64 bits as a JavaScript client reads it as a number, where it can."""
     if 0 <= value < 24:
         return _HEADS[value]
-    if -(2**31) <= value < 2**32 or not -EXACT_MAX <= value <= EXACT_MAX:
+    if 0 <= value < 2**32:
+        return head(_UNSIGNED, value)
+    if -(2**31) <= value < 0 or not -EXACT_MAX <= value <= EXACT_MAX:
         return head(_UNSIGNED, value) if value >= 0 else head(_NEGATIVE, -1 - value)
     return _pack_double(0xFB, value)
 
@@ -39,16 +53,17 @@ def encode_integer(value: int) -> bytes:
 def encode_text(text: str) -> bytes:
     """A text item."""
     data = text.encode()
-    return head(_TEXT, len(data)) + data
+    size = len(data)
+    return (_HEADS[_TEXT + size] if size < 24 else head(_TEXT, size)) + data
 
 
 def head(major: int, argument: int) -> bytes:
     """An item's head in its shortest form."""
     if argument < 24:
         return _HEADS[major + argument]
-    for limit, form, low in _WIDE:
+    for limit, pack, low in _WIDE:
         if argument < limit:
-            return struct.pack(form, major + low, argument)
+            return pack(major + low, argument)
     raise OverflowError("a CBOR head holds 64 bits")
 
 

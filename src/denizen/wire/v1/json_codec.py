@@ -58,20 +58,28 @@ class JsonCodec:
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self._limits = limits
         self._nesting_max = limits.nesting_max
+        self._shallow_bytes = 2 * limits.nesting_max
+        # A name of so few characters is within its limit in bytes, whatever they are.
+        self._short_action = limits.action_name_bytes_max // 4
 
     def decode_client_frame(self, payload: bytes) -> ClientFrame:
         """See `Codec`."""
-        if (flaw := _flaw(payload, self._nesting_max)) is not None:
+        # Most frames are spared: what closes all that it opens can't be deep in so few bytes.
+        is_usual = len(payload) <= self._shallow_bytes and payload.isascii()
+        if not is_usual and (flaw := _flaw(payload, self._nesting_max)) is not None:
             raise malformed(flaw, _call_id_at_head(payload))
         try:
             body = _decode_client(payload).body
         except msgspec.DecodeError as error:
             raise malformed(error, _call_id(payload)) from None
+        call = body.rr
+        if call and body.sr is UNSET and len(call.action) <= self._short_action:
+            return call
         return client_frame(body, self._limits)
 
     def encode_output(self, call_id: int, packed: bytes) -> bytes:
         """See `Codec`."""
-        return b'{"body":{"ro":{"i":%d,"o":%b}}}' % (call_id, encode_json_value(packed))
+        return b'{"body":{"ro":{"i":%b,"o":%b}}}' % (_encode(call_id), _encode(unpack(packed)))
 
     def encode_error(self, call_id: int, code: str, message: str, metadata: Any = UNSET) -> bytes:
         """See `Codec`."""
@@ -142,11 +150,7 @@ def _malformed_body(reason: str) -> MalformedMessage:
 
 def _flaw(payload: bytes, nesting_max: int) -> str | None:
     """What forbids decoding the text: the decoders recurse, and don't read what they skip."""
-    if payload.isascii():
-        # Most frames end here: whatever closes all that it opens can't be so deep in so few bytes.
-        if len(payload) <= 2 * nesting_max:
-            return None
-    else:
+    if not payload.isascii():
         try:
             payload.decode()
         except UnicodeDecodeError as error:

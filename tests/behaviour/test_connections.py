@@ -137,6 +137,13 @@ async def test_disconnect_says_goodbye_with_1000(world: Open) -> None:
         await until_names(system, "bob")
 
 
+async def test_who_disconnects_its_own_caller_answers_it_first(world: Open) -> None:
+    async with world() as system:
+        ann = link(system, "room", "a", name="ann")
+        assert await ann.call("kick", "ann") is None
+        assert (await ann.end())[0] == 1000
+
+
 async def test_params_may_be_any_json(world: Open) -> None:
     async with world() as system:
         for text in ("null", "5", '"x"', "[1]", '{"a":{}}'):

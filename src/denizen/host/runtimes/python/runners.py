@@ -32,12 +32,15 @@ class Runners:
         self.ready: deque[tuple[Activity, Start, tuple[Any, ...]]] = deque()
         self._idle: asyncio.Future[None] | None = None
         self._has_runner = False
+        self._is_closed = False
         self._runner: asyncio.Task[Any] | None = None
         # Runners inherit nothing from whom they are made by.
         self._context = Context()
 
     def begin(self, activity: Activity, start: Start, args: tuple[Any, ...]) -> None:
         """Run an activity soon, after all before it: `start(*args)` makes its result or its code."""
+        if self._is_closed:
+            return
         self.ready.append((activity, start, args))
         idle = self._idle
         if idle is not None:
@@ -47,7 +50,9 @@ class Runners:
             self._make_runner()
 
     def park(self) -> Any:
-        """The runner found nothing more to do: what it waits for."""
+        """The runner found nothing more to do: what it waits for. Raises StopIteration at the end."""
+        if self._is_closed:
+            raise StopIteration
         self._idle = self._loop.create_future()
         return next(self._idle.__await__())
 
@@ -63,7 +68,8 @@ class Runners:
         self.taken()
 
     def close(self) -> None:
-        """End the idle runner: nothing begins any more."""
+        """End the runner, now if it is idle: nothing begins any more."""
+        self._is_closed = True
         if self._idle is not None and self._runner is not None:
             self._runner.cancel()
 

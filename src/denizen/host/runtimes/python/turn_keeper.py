@@ -27,6 +27,7 @@ from denizen.wire import values
 from denizen.wire.runtime import (
     Barrier,
     Crash,
+    Disconnect,
     Failed,
     Failure,
     Identity,
@@ -265,6 +266,8 @@ class TurnKeeper:
         self._turn_of = None
         outputs = self._outputs
         self._outputs = []
+        if ended is not None and len(outputs) > 1:
+            outputs = _goodbye_last(outputs, activity.connection_id)
         destroys, self._destroys = self._destroys, False
         if changes:
             assert state is not None
@@ -367,6 +370,14 @@ class TurnKeeper:
         steps = Steps(activity, code, context, is_main=True)
         activity.task = asyncio.Task(steps, loop=self._loop, context=Context(), name=name)
         self.adopt(activity.task)
+
+
+def _goodbye_last(outputs: list[Output], connection_id: str | None) -> list[Output]:
+    """The outputs of a turn that answered a connection: if it also says goodbye to it, that last."""
+    for at, output in enumerate(outputs):
+        if type(output) is Disconnect and output.connection_id == connection_id:
+            return [*outputs[:at], *outputs[at + 1 :], output]
+    return outputs
 
 
 def _crash() -> Crash:

@@ -39,6 +39,7 @@ _REASONS = {
     1007: "a text isn't UTF-8",
     1009: "the frame is over the hard limit",
 }
+_get_buffer = WSProtocol.get_buffer
 _log = logs.get("gateway")
 
 
@@ -145,7 +146,8 @@ class _BoundedReads(WSProtocol):  # type: ignore[misc]  # not in picows' stubs
     """
 
     def get_buffer(self, size_hint: int) -> memoryview:
-        buffer: memoryview = super().get_buffer(size_hint)
+        # Once a read: looked up through `super()` it costs half as much again.
+        buffer: memoryview = _get_buffer(self, size_hint)
         return buffer if len(buffer) <= _READ_BYTES_MAX else buffer[:_READ_BYTES_MAX]
 
 

@@ -33,10 +33,10 @@ def batch_of(commit: Commit) -> Batch:
     before = commit.follows
     marker = (head_key, encode_head(commit.head))
     guard = Guard(head_key, None if before is None else encode_head(before))
-    if _is_plain(commit):
-        fields = commit.changes.items()
-        pairs = [(_field_key(prefix, field), data) for field, data in fields if data is not None]
-        return Batch((guard,), (marker, *pairs), (), (), marker)
+    sets = [marker]
+    if commit.creates is None and commit.destroys is None and _set_small(commit, prefix, sets):
+        # Most commits.
+        return Batch((guard,), tuple(sets), (), (), marker)
     sets = [marker]
     guards = [guard]
     clears: list[bytes] = []
@@ -59,17 +59,15 @@ def size_of(batch: Batch) -> int:
     return size
 
 
-def _is_plain(commit: Commit) -> bool:
-    """Whether it only sets small fields, of an actor that was there before and stays: most do."""
-    before = commit.follows
-    return (
-        before is not None
-        and not before.large
-        and not commit.head.large
-        and commit.creates is None
-        and commit.destroys is None
-        and None not in commit.changes.values()
-    )
+def _set_small(commit: Commit, prefix: bytes, sets: list[tuple[bytes, bytes]]) -> bool:
+    """Add the rows of a commit that only sets small fields; False if it does more."""
+    if commit.follows is not None and commit.follows.large:
+        return False
+    for field, data in commit.changes.items():
+        if data is None or len(data) >= LARGE_BYTES_MIN:
+            return False
+        sets.append((_field_key(prefix, field), data))
+    return True
 
 
 def _write_fields(

@@ -86,19 +86,20 @@ class Committer:
 
     def _gather(self) -> "_Group":
         group = _Group()
+        waiting, batches = self._waiting, group.batches
+        commits_max, bytes_max = self._limits.group_commits_max, self._limits.group_bytes_max
         size = 0
-        while self._waiting and len(group.batches) < self._limits.group_commits_max:
-            source = self._waiting.popleft()
+        while waiting and size < bytes_max and len(batches) < commits_max:
+            source = waiting.popleft()
             commit = source.take_commit()
             if commit is None:
                 continue
             batch = batch_of(commit)
             group.sources.append(source)
-            group.batches.append(batch)
-            group.destroys = group.destroys or commit.destroys is not None
+            batches.append(batch)
             size += size_of(batch)
-            if size >= self._limits.group_bytes_max:
-                break
+            if commit.destroys is not None:
+                group.destroys = True
         return group
 
     def _apply(self, batches: list[Batch]) -> Awaitable[list[Outcome]]:

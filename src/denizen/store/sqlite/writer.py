@@ -152,6 +152,9 @@ class Writer:
                 done.append(stop)
             self._report(done, group)
             if stop is None:
+                # While the loop wakes up.
+                if group is not None:
+                    self._follow(group)
                 self._make_log_ready()
 
     def _make_log_ready(self) -> None:
@@ -216,11 +219,14 @@ class Writer:
             self._reserve_versions(group)
             failpoints.hit("store.before_commit")
             self._make_durable(group)
-        self._heads.apply(group.writes)
-        group.record()
         self.version = group.version
         failpoints.hit("store.after_commit")
         return group
+
+    def _follow(self, group: Group) -> None:
+        """Note what a durable group wrote, for those judged after it."""
+        self._heads.apply(group.writes)
+        group.record()
 
     def _judge(self, write: Write, group: Group) -> Any:
         """A refusal is this write's own result; a failure to read ends the whole group."""

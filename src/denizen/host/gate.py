@@ -82,20 +82,19 @@ class Gate:
 
     def take(self) -> Section | None:
         """The next section, which flies from now on; None if none may."""
-        if not self.wants_commit:
+        waiting = self._waiting
+        if waiting is None or self._flying is not None:
             return None
-        assert self._waiting is not None
-        self._flying = self._waiting.pop(0)
-        if not self._waiting:
+        section = self._flying = waiting.pop(0)
+        if not waiting:
             self._waiting = None
-        return self._flying
+        return section
 
     def landed(self) -> list[Output]:
         """The flying section is durable: its outputs leave."""
-        assert self._flying is not None
-        outputs = self._flying.outputs
-        self._flying = None
-        return outputs
+        section, self._flying = self._flying, None
+        assert section is not None
+        return section.outputs
 
     def _section_for(self, changes: dict[str, bytes | None]) -> Section:
         size = 0
@@ -107,6 +106,6 @@ class Gate:
         elif waiting[-1].size_bytes + size > self._bytes_max and waiting[-1].changes:
             waiting.append(Section())
         section = waiting[-1]
-        section.changes.update(changes)
+        section.changes |= changes
         section.size_bytes += size
         return section

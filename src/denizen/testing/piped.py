@@ -234,6 +234,8 @@ async def _serve(fd: int, module: str) -> None:
     loop = asyncio.get_running_loop()
     _, child = await loop.create_connection(lambda: _Child(module), sock=socket.socket(fileno=fd))
     await child.ended
+    # At once: code under test may refuse to be cancelled, and would keep this process for ever.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ class Instance:
         self._is_ending = False
         self._ended: DenizenError | None = None
         self._last_hook: Activity | None = None
-        self._farewell: list[Output] = []
+        self._farewell: list[Output] | None = None
         self._start_deadline: _StartDeadline | None = None
         self._next_activity = 0
         # Made when first needed: an idle actor is to be small.
@@ -362,6 +362,8 @@ class Instance:
             if not self._is_started and isinstance(output, Request | Barrier):
                 self.release([output])
             elif self._is_ending and isinstance(output, Reply | Failed):
+                if self._farewell is None:
+                    self._farewell = []
                 self._farewell.append(output)
             else:
                 usual.append(output)
@@ -375,7 +377,7 @@ class Instance:
             self._start_soon(started)
         if activity is self._last_hook:
             # `on_destroy` has ended, well or not: the tombstone is the last commit.
-            self._ledger.finish(self._farewell)
+            self._ledger.finish(self._farewell or [])
 
     # What leaves.
 

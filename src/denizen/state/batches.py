@@ -14,14 +14,14 @@ encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
-@lru_cache(maxsize=2_048)
+@lru_cache(maxsize=1_024)
 def _keys(namespace: str, actor_id: str) -> tuple[bytes, bytes]:
     prefix = layout.actor_prefix(namespace, actor_id)
     return prefix, layout.head_key(prefix)
 
 
 # Keys are kept whole: what is made once is also hashed once, for all the maps that a commit passes.
-_field_key = lru_cache(maxsize=8_192)(layout.field_key)
+_field_key = lru_cache(maxsize=2_048)(layout.field_key)
 
 
 def batch_of(commit: Commit) -> Batch:

@@ -10,7 +10,7 @@ import apsw
 
 from denizen.store.sqlite import statements
 
-KEYS_MAX = 8_192
+KEYS_MAX = 4_096
 VALUE_BYTES_MAX = 1_024
 
 

@@ -4,7 +4,6 @@ It alone knows every room. A process of this stage is a server with one host in 
 the Python runtime, gateway.
 """
 
-import asyncio
 import ssl as ssl_module
 import sys
 from collections.abc import Iterable
@@ -130,12 +129,6 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         await self.stop()
-
-
-async def serve_forever(server: Server) -> None:
-    """Serve until the task is cancelled."""
-    async with server:
-        await asyncio.get_running_loop().create_future()
 
 
 def log_to_stderr(*, json: bool = False) -> None:

@@ -40,7 +40,6 @@ NEVER_MET: dict[str, str] = {
     "store_value_too_large": ONLY_INSIDE,
     "transaction_too_large": ONLY_INSIDE,
     "transaction_too_old": ONLY_INSIDE,
-    "actor_already_exists": "creation by key comes with the management API",
     "commit_too_large": "by default the limit of the state is no larger; `tests/behaviour` sets one that is",
     "outcome_unknown": "over HTTP the broken connection itself; tests of an actor's own app",
     "head_too_large": "before any route: tests of the gateway",

@@ -67,13 +67,6 @@ class ActorNotFound(DenizenError):
     close_code = 1008
 
 
-class ActorAlreadyExists(DenizenError):
-    """The address is taken."""
-
-    code = "actor_already_exists"
-    status = 409
-
-
 class ActorDestroyed(DenizenError):
     """The actor was destroyed; its address may hold a new one, its id never will."""
 

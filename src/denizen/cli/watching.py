@@ -70,9 +70,11 @@ def _report(folder: Path, sending: int, parent: int, before: dict[str, int] | No
         ):
             if before is not None:
                 has_changed, before = _modified_at(folder) != before, None
+                # A folder may have come after they were listed and before they were watched.
+                is_outdated = _folders(folder) != folders
             else:
                 has_changed = bool(changes)
-            is_outdated = bool(changes) and _folders(folder) != folders
+                is_outdated = has_changed and _folders(folder) != folders
             if is_outdated:
                 before = _modified_at(folder)  # until the next watch has begun
             if has_changed:
